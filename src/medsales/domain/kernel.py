@@ -1,0 +1,188 @@
+"""The vocabulary every aggregate is written in: Value, Id, Event, Command, Refused, Also.
+
+A command looks at the state and decides: an event, several, none, or a refusal. An event says what
+the state becomes. Nothing here knows about databases, HTTP or clocks.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import StringConstraints as Strings
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+S = TypeVar("S", bound="Aggregate")
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+Text = Annotated[str, Strings(min_length=1, max_length=200, pattern=PRINTABLE)]
+"""One line for people: 1 to 200 characters, no control characters."""
+Note = Annotated[str, Strings(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
+"""Some paragraphs for people: 1 to 4,000 characters."""
+
+
+class Sentence(NamedTuple):
+    """What a person reads, in the two languages of the business."""
+
+    en: str
+    zh: str
+
+
+class Refused(Exception):
+    """A business rule said no: a stable code for programs, a sentence for the person who asked."""
+
+    def __init__(self, code: str, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.code = code
+        self.sentence = Sentence(en, zh)
+
+
+class Term(StrEnum):
+    """A word of the business: the stored value, and how each language says it."""
+
+    zh: str
+
+    def __new__(cls, value: str, zh: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.zh = zh
+        return member
+
+    @property
+    def en(self) -> str:
+        return self.value.replace("_", " ")
+
+
+class Role(Term):
+    """What somebody may do here; a token names the roles of its bearer."""
+
+    SALES = "sales", "销售"
+    WAREHOUSE = "warehouse", "仓库"
+    TECHNICIAN = "technician", "工程师"
+    QUALITY = "quality", "质量"
+    MANAGER = "manager", "经理"
+    AUDITOR = "auditor", "审计"
+    SYSTEM = "system", "系统"
+
+
+class Value(BaseModel):
+    """Immutable data, compared by content."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Id(str):
+    """The name of one aggregate: its kind and its business key, `order:SO-1`."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    example: ClassVar[str]
+
+    def __init_subclass__(cls, example: str) -> None:
+        cls.kind = dashed(cls.__name__.removesuffix("Id"))
+        cls.example = example
+
+    @classmethod
+    def of(cls, *key: str) -> Self:
+        return cls(":".join((cls.kind, *key)))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(pattern=rf"^{cls.kind}:[^\x00-\x1f\x7f]+$", max_length=200)
+        return core_schema.no_info_after_validator_function(cls, text)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "description": cls.__doc__, "examples": [cls.example]}
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """State folded from events. Every field's default means "nothing has happened yet"."""
+
+    kind: ClassVar[str]
+    commands: ClassVar[dict[str, type["Command[Any]"]]]
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = dashed(cls.__name__)
+        cls.commands = {}
+
+    def after(self, events: Iterable["Event[Self]"]) -> Self:
+        state = self
+        for event in events:
+            state = event.apply(state)
+        return state
+
+
+EVENTS: dict[str, type["Event[Any]"]] = {}
+"""Every event by its stored name, which is its class name and never changes."""
+
+
+def aggregate_of(message: type[Value]) -> type[Aggregate] | None:
+    """The aggregate in `class ShipUnit(Command[DeviceUnit])`; None for the generic bases."""
+    for base in message.__mro__[1:]:
+        found = getattr(base, "__pydantic_generic_metadata__", {}).get("args", ())
+        if found and isinstance(found[0], type) and issubclass(found[0], Aggregate):
+            return found[0]
+    return None
+
+
+def dashed(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+class Event(Value, Generic[S]):
+    """A fact: named in the past tense, never changed, never deleted."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if aggregate_of(cls) is None:
+            return
+        namesake = EVENTS.setdefault(cls.__name__, cls)
+        if namesake.__module__ != cls.__module__:
+            raise TypeError(f"{cls.__name__} is already an event in {namesake.__module__}")
+
+    def apply(self, state: S, /) -> S:
+        """What the state becomes. By default a fact is recorded and changes nothing."""
+        return state
+
+
+class Command(Value, Generic[S]):
+    """A wish: named as an order, and free to be refused.
+
+    Each command defines `decide(self, state, ...)`, which returns the event it causes, a tuple of
+    events and of what is `Also` asked of other aggregates, or None when there is nothing to do.
+    After the state, a decision may name what else it needs: `by` (who asks), `at` (the moment it
+    takes effect), and any aggregate, or tuple of them, that a field of the command or of the state
+    points to by that name. What it names must exist, unless it is annotated `... | None`.
+    """
+
+    allowed: ClassVar[tuple[Role, ...]]
+
+    def begins(self) -> Id:
+        """The id of the life this command begins; only beginnings define it."""
+        raise LookupError(f"{type(self).__name__} begins nothing")
+
+    @classmethod
+    def is_beginning(cls) -> bool:
+        return cls.begins is not Command.begins
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        aggregate = aggregate_of(cls)
+        if aggregate is not None:
+            aggregate.commands[dashed(cls.__name__)] = cls
+
+
+class Also(NamedTuple):
+    """Part of a decision: another aggregate must agree to this, or nothing happens at all."""
+
+    id: Id
+    command: Command[Any]

@@ -1,0 +1,100 @@
+"""What is measured, paid and dated: Money, Quantity, PartialDate, and the numbers of companies."""
+
+from calendar import monthrange
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from medsales.domain.kernel import Refused, Term, Value
+
+Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[1])]
+"""How many pieces: a whole number, at least one."""
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["CNY"])]
+"""Three letters of ISO 4217."""
+
+
+class Money(Value):
+    """An amount in one currency; exact, never a float (P8)."""
+
+    amount: Annotated[Decimal, Field(max_digits=18, decimal_places=4, examples=["1250.00"])]
+    currency: Currency
+
+    def __add__(self, other: "Money") -> "Money":
+        self.must_be_in(other.currency)
+        return Money(amount=self.amount + other.amount, currency=self.currency)
+
+    def __mul__(self, count: int) -> "Money":
+        return Money(amount=self.amount * count, currency=self.currency)
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+    def must_be_in(self, currency: str) -> None:
+        if self.currency != currency:
+            raise Refused(
+                "money.currencies_differ",
+                f"{self.currency} cannot be added to {currency}",
+                f"{self.currency} 与 {currency} 币种不同, 不能相加",
+            )
+
+
+class Precision(Term):
+    """How exactly a date is known; a month on a label never becomes a day (UDI-5)."""
+
+    HOUR = "hour", "时"
+    DAY = "day", "日"
+    MONTH = "month", "月"
+
+
+class PartialDate(Value):
+    """A date as a label gives it: to the month, the day or the hour (UTC)."""
+
+    on: date
+    """The day; the first of the month where only the month is known."""
+    precision: Precision = Precision.DAY
+    hour: Annotated[int, Field(ge=0, le=23)] | None = None
+
+    @model_validator(mode="after")
+    def _says_no_more_than_it_knows(self) -> Self:
+        if self.precision is Precision.MONTH and self.on.day != 1:
+            raise ValueError("a date known to the month is written as its first day")
+        if (self.hour is not None) != (self.precision is Precision.HOUR):
+            raise ValueError("an hour goes with precision 'hour', and only with it")
+        return self
+
+    @classmethod
+    def month(cls, year: int, month: int) -> "PartialDate":
+        return cls(on=date(year, month, 1), precision=Precision.MONTH)
+
+    @property
+    def last_day(self) -> date:
+        """The last day it may mean: what an expiry is compared with (UDI-5)."""
+        if self.precision is not Precision.MONTH:
+            return self.on
+        return self.on.replace(day=monthrange(self.on.year, self.on.month)[1])
+
+    def __str__(self) -> str:
+        shown = {Precision.MONTH: f"{self.on:%Y-%m}", Precision.HOUR: f"{self.on} {self.hour}:00Z"}
+        return shown.get(self.precision, str(self.on))
+
+
+USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+
+
+def checked_uscc(number: str) -> str:
+    """Checks the 18th character of a unified social credit code (GB 32100-2015, 4.7)."""
+    weighted = (USCC_ALPHABET.index(c) * 3**i % 31 for i, c in enumerate(number[:17]))
+    if USCC_ALPHABET[-sum(weighted) % 31] != number[17]:
+        raise ValueError("the check character of the unified social credit code is wrong")
+    return number
+
+
+Uscc = Annotated[
+    str,
+    Field(pattern=rf"^[{USCC_ALPHABET}]{{18}}$", examples=["91330000MA27X12A3C"]),
+    AfterValidator(checked_uscc),
+]
+"""统一社会信用代码: the 18 characters that name a Chinese legal entity."""
