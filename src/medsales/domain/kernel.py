@@ -107,12 +107,13 @@ class Id(str):
 class Aggregate:
     """State folded from events. Every field's default means "nothing has happened yet"."""
 
-    kind: ClassVar[str]
+    kind: ClassVar[str] = ""
     commands: ClassVar[dict[str, type["Command[Any]"]]]
 
     def __init_subclass__(cls) -> None:
         cls.kind = dashed(cls.__name__)
         cls.commands = {}
+        KINDS[cls.kind] = cls
 
     def after(self, events: Iterable["Event[Self]"]) -> Self:
         state = self
@@ -120,6 +121,9 @@ class Aggregate:
             state = event.apply(state)
         return state
 
+
+KINDS: dict[str, type[Aggregate]] = {}
+"""Every kind of aggregate, by the word its ids begin with."""
 
 EVENTS: dict[str, type["Event[Any]"]] = {}
 """Every event by its stored name, which is its class name and never changes."""

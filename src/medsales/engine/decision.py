@@ -1,0 +1,155 @@
+"""How a command is decided: what it needs is read, its rules run, what follows is noted down."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from types import NoneType
+from typing import Any, NamedTuple, get_args
+
+from medsales.domain.kernel import (
+    Aggregate,
+    Also,
+    Command,
+    Event,
+    Id,
+    Refused,
+    aggregate_of,
+)
+from medsales.engine.facts import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An aggregate as far as it is known here: its version and the state folded up to it."""
+
+    version: int
+    state: Aggregate
+
+
+Load = Callable[[Iterable[str]], Mapping[str, Loaded]]
+
+
+class Need(NamedTuple):
+    """A parameter of `decide` that is an aggregate: whose field names it, and must it exist?"""
+
+    name: str
+    optional: bool
+
+
+class Decision:
+    """One command on its way to an answer: all it has read, and all it would have happen."""
+
+    def __init__(self, load: Load, by: str, at: datetime) -> None:
+        self.load = load
+        self.given = {"by": by, "at": at}
+        self.read: dict[str, int] = {}
+        self.now: dict[str, Loaded] = {}
+        self.drafts: list[Draft] = []
+
+    def ask(self, id: str, command: Command[Any]) -> None:
+        """Decides for one aggregate, and for those that must agree. Raises Refused."""
+        self._fetch([id, *_pointed_to(command, command)])
+        state = self._existing(id, begins=command.is_beginning()).state
+        outcome = command.decide(state, **self._needs(command, state))  # type: ignore[attr-defined]
+        parts = outcome if type(outcome) is tuple else () if outcome is None else (outcome,)
+        self._fetch_for(parts)
+        for part in parts:
+            if isinstance(part, Also):
+                self.ask(part.id, part.command)
+            else:
+                self._note(id, part)
+
+    def _fetch(self, ids: Iterable[str]) -> None:
+        missing = [id for id in dict.fromkeys(ids) if id not in self.now]
+        if missing:
+            found = self.load(missing)
+            self.now.update(found)
+            self.read.update({id: loaded.version for id, loaded in found.items()})
+
+    def _fetch_for(self, parts: tuple[Event[Any] | Also, ...]) -> None:
+        also = [part for part in parts if isinstance(part, Also)]
+        self._fetch(
+            id for part in also for id in (part.id, *_pointed_to(part.command, part.command))
+        )
+        self._fetch(
+            id for part in also for id in _pointed_to(part.command, self.now[part.id].state)
+        )
+
+    def _existing(self, id: str, *, begins: bool = False) -> Loaded:
+        if self.now[id].version == 0 and not begins:
+            kind = id.partition(":")[0]
+            raise Refused(f"{kind}.unknown", f"there is no {id}", f"没有 {id}")
+        return self.now[id]
+
+    def _needs(self, command: Command[Any], state: Aggregate) -> dict[str, Any]:
+        needs: dict[str, Any] = {
+            name: self.given[name] for name in parameters(type(command)) if name in self.given
+        }
+        for need in aggregates_needed(type(command)):
+            pointer = getattr(command if hasattr(command, need.name) else state, need.name)
+            needs[need.name] = self._state_of(pointer, need)
+        return needs
+
+    def _state_of(self, pointer: Any, need: Need) -> Any:
+        if isinstance(pointer, tuple):
+            self._fetch(pointer)
+            return tuple(self._existing(id).state for id in pointer)
+        if pointer is None:
+            return None
+        self._fetch([pointer])
+        if need.optional and self.now[pointer].version == 0:
+            return None
+        return self._existing(pointer).state
+
+    def _note(self, id: str, event: Event[Any]) -> None:
+        before = self.now[id]
+        after = Loaded(before.version + 1, event.apply(before.state))
+        self.now[id] = after
+        self.drafts.append(Draft(id, after.version, event))
+
+
+@cache
+def parameters(command: type[Command[Any]]) -> dict[str, Any]:
+    """What `decide` asks for after the state: name to annotation."""
+    signature = inspect.signature(command.decide, eval_str=True)  # type: ignore[attr-defined]
+    return {p.name: p.annotation for p in list(signature.parameters.values())[2:]}
+
+
+@cache
+def aggregates_needed(command: type[Command[Any]]) -> tuple[Need, ...]:
+    return tuple(
+        Need(name, NoneType in get_args(annotation))
+        for name, annotation in parameters(command).items()
+        if name not in ("by", "at")
+    )
+
+
+def _pointed_to(command: Command[Any], holder: Command[Any] | Aggregate) -> list[Id]:
+    """The ids that the command or the state holds for what the decision needs."""
+    found: list[Id] = []
+    for need in aggregates_needed(type(command)):
+        if holder is not command and hasattr(command, need.name):
+            continue
+        pointer = getattr(holder, need.name, None)
+        found += pointer if isinstance(pointer, tuple) else [pointer] if pointer else []
+    return found
+
+
+def subject_of(command: Command[Any], id: str | None) -> str:
+    """Whose command this is: the id it was sent to, or the one that follows from its fields.
+
+    Raises Refused where the id is of another kind or missing.
+    """
+    if command.is_beginning():
+        return command.begins()
+    kind = aggregate_of(type(command))
+    assert kind is not None
+    if id is None or not id.startswith(f"{kind.kind}:"):
+        raise Refused(
+            f"{kind.kind}.unknown",
+            f"{id!r} is not the id of a {kind.kind}; it would begin with '{kind.kind}:'",
+            f"{id!r} 不是 {kind.kind} 的编号; 编号应以 '{kind.kind}:' 开头",
+        )
+    return id

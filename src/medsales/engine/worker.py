@@ -1,0 +1,90 @@
+"""The worker of one company: follows the log, keeps read models and processes at its end."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+from eventsourcing.persistence import PersistenceError
+from psycopg.rows import DictRow
+from psycopg.sql import SQL, Identifier
+
+from medsales.engine.application import MedSales
+from medsales.engine.follower import Follower
+from medsales.engine.process import Processes
+
+LOG = logging.getLogger(__name__)
+POLL = 1.0
+"""Seconds after which the log is looked at even when no wake-up came."""
+AT_WORK = "select pg_try_advisory_lock('positions'::regclass::oid::int, 1) as mine"
+RETRY = 1.0
+"""Seconds between two tries while the database is away or another worker is at work."""
+
+
+class Worker:
+    """One of these is at work per company; others stand by and take over when it dies."""
+
+    def __init__(self, app: MedSales, follower: Follower) -> None:
+        self.app = app
+        self.follower = follower
+        self.database = follower.database
+        self.processes = Processes(app, self.database)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, name=f"worker {self.database.company}")
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Finishes the batch at hand and returns."""
+        self.stopping.set()
+        if self.thread.is_alive():
+            with suppress(PersistenceError, psycopg.Error), self.database.cursor() as db:
+                db.execute("select pg_notify(current_schema() || '.facts', '')")
+            self.thread.join()
+
+    def run(self) -> None:
+        """Works until stopped; a lost database is waited for, nothing is skipped or done twice."""
+        while not self.stopping.is_set():
+            try:
+                with self._place() as conn:
+                    self._follow(conn)
+            except (PersistenceError, psycopg.Error) as error:
+                LOG.warning("worker %s: %s", self.database.company, " ".join(str(error).split()))
+                self.stopping.wait(RETRY)
+
+    def catch_up(self) -> None:
+        """Projects and reacts until both have nothing left to do."""
+        while True:
+            self.follower.catch_up()
+            reached = min(self.follower.positions().values(), default=self.app.log.head())
+            if not self.processes.step(reached):
+                return
+
+    @contextmanager
+    def _place(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """Waits for the one place of work; it is free when its holder's connection has ended."""
+        with self.database.get_connection() as conn:
+            while not self.stopping.is_set():
+                row = conn.execute(AT_WORK)
+                if (row.fetchone() or {})["mine"]:
+                    break
+                self.stopping.wait(RETRY)
+            try:
+                yield conn
+            finally:
+                if not conn.closed:
+                    conn.execute("unlisten *")
+                    conn.execute("select pg_advisory_unlock_all()")
+
+    def _follow(self, conn: psycopg.Connection[DictRow]) -> None:
+        channel = Identifier(f"{self.database.schema}.facts")
+        conn.execute(SQL("listen {}").format(channel))
+        self.follower.prepare()
+        self.processes.prepare()
+        while not self.stopping.is_set():
+            # Read after listening, so that no wake-up is missed; the poll is a safety net.
+            self.catch_up()
+            for _ in conn.notifies(timeout=POLL, stop_after=1):
+                pass
