@@ -20,8 +20,13 @@ S = TypeVar("S", bound="Aggregate")
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 Text = Annotated[str, Strings(min_length=1, max_length=200, pattern=PRINTABLE)]
 """One line for people: 1 to 200 characters, no control characters."""
+Key = Annotated[str, Strings(min_length=1, max_length=100, pattern=PRINTABLE)]
+"""A number or code that the business gives; it becomes part of an id."""
 Note = Annotated[str, Strings(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 """Some paragraphs for people: 1 to 4,000 characters."""
+
+
+LONGEST_ID = 200
 
 
 class Sentence(NamedTuple):
@@ -93,7 +98,8 @@ class Id(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        text = core_schema.str_schema(pattern=rf"^{cls.kind}:[^\x00-\x1f\x7f]+$", max_length=200)
+        pattern = rf"^{cls.kind}:[^\x00-\x1f\x7f]+$"
+        text = core_schema.str_schema(pattern=pattern, max_length=LONGEST_ID)
         return core_schema.no_info_after_validator_function(cls, text)
 
     @classmethod
@@ -163,9 +169,10 @@ class Command(Value, Generic[S]):
 
     Each command defines `decide(self, state, ...)`, which returns the event it causes, a tuple of
     events and of what is `Also` asked of other aggregates, or None when there is nothing to do.
-    After the state, a decision may name what else it needs: `by` (who asks), `at` (the moment it
-    takes effect), and any aggregate, or tuple of them, that a field of the command or of the state
-    points to by that name. What it names must exist, unless it is annotated `... | None`.
+    After the state, a decision may name what else it needs: `id` (whose state it is), `by` (who
+    asks), `at` (the moment it takes effect), and any aggregate, or tuple of them, that a field of
+    the command or of the state points to by that name. What it names must exist, unless it is
+    annotated `... | None`.
     """
 
     allowed: ClassVar[tuple[Role, ...]]
@@ -181,7 +188,7 @@ class Command(Value, Generic[S]):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         aggregate = aggregate_of(cls)
-        if aggregate is not None:
+        if aggregate is not None and hasattr(cls, "decide"):
             aggregate.commands[dashed(cls.__name__)] = cls
 
 

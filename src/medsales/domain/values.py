@@ -41,6 +41,16 @@ class Money(Value):
             )
 
 
+Evidence = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", examples=["sha256:" + "0" * 64])]
+"""A document, photograph or signature, by the SHA-256 of its bytes."""
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day so many months later; the last of the month where there is no such day."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
 class Precision(Term):
     """How exactly a date is known; a month on a label never becomes a day (UDI-5)."""
 

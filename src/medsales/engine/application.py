@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -169,11 +170,12 @@ class MedSales:
         found = self.log.entry(ask.actor.client, ask.key)
         if found is None:
             return None
-        subject = subject_of(ask.command, ask.id)
         fingerprint, entry = found
-        return (
-            _told(subject, entry) if fingerprint == ask.fingerprint(subject) else KeyReused(ask.key)
-        )
+        with suppress(Refused):
+            subject = subject_of(ask.command, ask.id)
+            if fingerprint == ask.fingerprint(subject):
+                return _told(subject, entry)
+        return KeyReused(ask.key)
 
     def _decide(self, ask: Ask, memory: "_Memory") -> Request:
         """Raises Stale; and Refused where there is no subject to keep a refusal with."""

@@ -1,6 +1,7 @@
 """How a command is decided: what it needs is read, its rules run, what follows is noted down."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from types import NoneType
 from typing import Any, NamedTuple, get_args
 
 from medsales.domain.kernel import (
+    LONGEST_ID,
     Aggregate,
     Also,
     Command,
@@ -28,6 +30,12 @@ class Loaded:
     state: Aggregate
 
 
+LONGEST_ID = 200
+"""Characters; what is longer fits neither a `Ref` nor the database's index."""
+
+GIVEN = ("id", "by", "at")
+"""What every decision may ask for besides aggregates."""
+
 Load = Callable[[Iterable[str]], Mapping[str, Loaded]]
 
 
@@ -43,7 +51,7 @@ class Decision:
 
     def __init__(self, load: Load, by: str, at: datetime) -> None:
         self.load = load
-        self.given = {"by": by, "at": at}
+        self.given: dict[str, Any] = {"by": by, "at": at}
         self.read: dict[str, int] = {}
         self.now: dict[str, Loaded] = {}
         self.drafts: list[Draft] = []
@@ -52,7 +60,8 @@ class Decision:
         """Decides for one aggregate, and for those that must agree. Raises Refused."""
         self._fetch([id, *_pointed_to(command, command)])
         state = self._existing(id, begins=command.is_beginning()).state
-        outcome = command.decide(state, **self._needs(command, state))  # type: ignore[attr-defined]
+        needs = self._needs(id, command, state)
+        outcome = command.decide(state, **needs)  # type: ignore[attr-defined]
         parts = outcome if type(outcome) is tuple else () if outcome is None else (outcome,)
         self._fetch_for(parts)
         for part in parts:
@@ -83,10 +92,9 @@ class Decision:
             raise Refused(f"{kind}.unknown", f"there is no {id}", f"没有 {id}")
         return self.now[id]
 
-    def _needs(self, command: Command[Any], state: Aggregate) -> dict[str, Any]:
-        needs: dict[str, Any] = {
-            name: self.given[name] for name in parameters(type(command)) if name in self.given
-        }
+    def _needs(self, id: str, command: Command[Any], state: Aggregate) -> dict[str, Any]:
+        given = {"id": id, **self.given}
+        needs = {name: given[name] for name in parameters(type(command)) if name in given}
         for need in aggregates_needed(type(command)):
             pointer = getattr(command if hasattr(command, need.name) else state, need.name)
             needs[need.name] = self._state_of(pointer, need)
@@ -122,7 +130,7 @@ def aggregates_needed(command: type[Command[Any]]) -> tuple[Need, ...]:
     return tuple(
         Need(name, NoneType in get_args(annotation))
         for name, annotation in parameters(command).items()
-        if name not in ("by", "at")
+        if name not in GIVEN
     )
 
 
@@ -143,13 +151,17 @@ def subject_of(command: Command[Any], id: str | None) -> str:
     Raises Refused where the id is of another kind or missing.
     """
     if command.is_beginning():
-        return command.begins()
+        begun = command.begins()
+        if len(begun) > LONGEST_ID:
+            raise Refused("id.too_long", f"{begun} is too long for an id", f"编号 {begun} 过长")
+        return begun
     kind = aggregate_of(type(command))
     assert kind is not None
-    if id is None or not id.startswith(f"{kind.kind}:"):
+    shown = str(id)[:LONGEST_ID]
+    if not re.fullmatch(rf"{kind.kind}:[^\x00-\x1f\x7f]+", shown) or shown != id:
         raise Refused(
             f"{kind.kind}.unknown",
-            f"{id!r} is not the id of a {kind.kind}; it would begin with '{kind.kind}:'",
-            f"{id!r} 不是 {kind.kind} 的编号; 编号应以 '{kind.kind}:' 开头",
+            f"{shown!r} is not the id of a {kind.kind}; it would begin with '{kind.kind}:'",
+            f"{shown!r} 不是 {kind.kind} 的编号; 编号应以 '{kind.kind}:' 开头",
         )
     return id

@@ -99,7 +99,7 @@ class Follower:
     def wait_for(self, name: str, position: int, timeout: float) -> None:
         """Returns when the read model shows everything up to a position. Raises NotYet."""
         deadline = time.monotonic() + timeout
-        while (reached := self.positions()[name]) < position:
+        while (reached := self.positions().get(name, 0)) < position:
             if time.monotonic() > deadline:
                 raise NotYet(name, position, reached)
             time.sleep(0.003)

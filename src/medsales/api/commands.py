@@ -1,0 +1,256 @@
+"""Every command of an aggregate becomes one typed POST; its body is the command itself."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from medsales.api.auth import Caller
+from medsales.api.problems import Trouble, invalid, problem, trouble
+from medsales.domain.kernel import PRINTABLE, Aggregate, Command, Note, Value
+from medsales.engine.application import Actor, Ask, Receipt
+from medsales.engine.facts import Draft
+
+M = TypeVar("M", bound=Value)
+
+KEY = r"^[\x20-\x7e]{1,200}$"
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC))]
+"""A point in time with its zone. Years before ours break the database's calendar."""
+SubjectId = Annotated[
+    str,
+    Path(
+        max_length=200,
+        pattern=PRINTABLE,
+        description="The id of what the command is for; may hold `/`, percent-encoded or not.",
+    ),
+]
+
+
+class Foreseen(Value):
+    """An event that would be recorded."""
+
+    subject: str
+    version: int
+    event: str
+    payload: JsonValue
+
+
+foreseen = TypeAdapter(list[Foreseen])
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the headers and the address say around a command."""
+
+    key: str | None
+    expected_version: int | None
+    effective_at: datetime | None
+    reason: str | None
+    dry_run: bool
+
+    def ask(self, command: Command[Any], actor: Actor, id: str | None) -> Ask:
+        return Ask(
+            command,
+            actor,
+            id,
+            key=self.key or "dry-run",
+            expected_version=self.expected_version,
+            effective_at=self.effective_at,
+            reason=self.reason,
+        )
+
+
+async def given(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="1 to 200 printable ASCII characters, new for every wish and the same for "
+            "every repetition of it: the repetition gets the first answer. Required, except "
+            "with `dry_run`."
+        ),
+    ] = None,
+    if_match: Annotated[
+        str | None,
+        Header(
+            description="The ETag last seen: the command is decided only if nothing has changed.",
+            examples=['"7"'],
+        ),
+    ] = None,
+    effective_at: Annotated[
+        Moment | None,
+        Query(description="When it happened in the world, if not now; needs a reason."),
+    ] = None,
+    reason: Annotated[
+        Note | None, Query(description="Why the effective time is another than now.")
+    ] = None,
+    dry_run: Annotated[
+        bool, Query(description="Decides and answers with the events, but records nothing.")
+    ] = False,
+) -> Given:
+    key = idempotency_key if dry_run else _checked_key(idempotency_key)
+    return Given(key, _expected_version(if_match), effective_at, reason, dry_run)
+
+
+def command_routes(path: str, aggregate: type[Aggregate]) -> APIRouter:
+    router = APIRouter(prefix=path, tags=[path.strip("/")])
+    for name, command in aggregate.commands.items():
+        begins = command.is_beginning()
+        router.add_api_route(
+            f"/{name}" if begins else f"/{{id:path}}/{name}",
+            _beginning(command) if begins else _endpoint(command),
+            methods=["POST"],
+            operation_id=command.__name__,
+            summary=name.replace("-", " ").capitalize(),
+            description=_described(command),
+            response_model=None,
+            responses=ANSWERS,
+            openapi_extra=_body_described(command),
+        )
+    return router
+
+
+def _endpoint(command_type: type[Command[Any]]) -> Callable[..., Response]:
+    def endpoint(
+        caller: Caller,
+        id: SubjectId,
+        given: Annotated[Given, Depends(given)],
+        command: Annotated[Command[Any], Depends(_body(command_type))],
+    ) -> Response:
+        return _answered(caller, given, command, id)
+
+    return endpoint
+
+
+def _beginning(command_type: type[Command[Any]]) -> Callable[..., Response]:
+    def endpoint(
+        caller: Caller,
+        given: Annotated[Given, Depends(given)],
+        command: Annotated[Command[Any], Depends(_body(command_type))],
+    ) -> Response:
+        return _answered(caller, given, command, None)
+
+    return endpoint
+
+
+def _answered(caller: Caller, given: Given, command: Command[Any], id: str | None) -> Response:
+    ask = given.ask(command, caller.actor, id)
+    app = caller.company.app
+    return _foretold(app.preview(ask)) if given.dry_run else _accepted(app.handle(ask))
+
+
+def _accepted(receipt: Receipt) -> Response:
+    etag = {"ETag": f'"{receipt.version}"'}
+    return Response(receipt.model_dump_json(), headers=etag, media_type="application/json")
+
+
+def _foretold(drafts: Iterable[Draft]) -> Response:
+    told = [
+        Foreseen(
+            subject=draft.subject,
+            version=draft.version,
+            event=type(draft.event).__name__,
+            payload=draft.event.model_dump(mode="json"),
+        )
+        for draft in drafts
+    ]
+    return Response(foreseen.dump_json(told), media_type="application/json")
+
+
+def _body(command_type: type[Command[Any]]) -> Callable[..., Any]:
+    async def body(request: Request) -> Command[Any]:
+        return parsed(command_type, await request.body())
+
+    return body
+
+
+def parsed(kind: type[M], body: bytes) -> M:
+    """The message in a body. Raises Trouble 422, which names the fields that are wrong."""
+    try:
+        message = kind.__pydantic_validator__.validate_json(body)
+    except ValidationError as error:
+        raise trouble(error) from error
+    if b"\\u0000" in body:
+        must_be_text(from_json(body))
+    return message  # type: ignore[no-any-return]
+
+
+def must_be_text(value: JsonValue) -> None:
+    """PostgreSQL has no NUL in texts. Raises Trouble 422, which names where one was found."""
+    if wrong := [(where, "must not hold a NUL character") for where in _nuls(value, ())]:
+        raise invalid(wrong)
+
+
+def _nuls(value: JsonValue, where: tuple[int | str, ...]) -> Iterator[tuple[int | str, ...]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _nuls(name, where)
+            yield from _nuls(part, (*where, name))
+    elif isinstance(value, list):
+        for n, part in enumerate(value):
+            yield from _nuls(part, (*where, n))
+    elif isinstance(value, str) and "\0" in value:
+        yield where
+
+
+def _checked_key(key: str | None) -> str:
+    if not key:
+        raise Trouble(
+            400,
+            "idempotency_key.missing",
+            "a command needs the header Idempotency-Key",
+            "命令须带 Idempotency-Key 请求头",
+        )
+    if not re.fullmatch(KEY, key):
+        raise Trouble(
+            400,
+            "idempotency_key.malformed",
+            "an Idempotency-Key is 1 to 200 printable ASCII characters",
+            "Idempotency-Key 须为 1 至 200 个可打印 ASCII 字符",
+        )
+    return key
+
+
+def _expected_version(if_match: str | None) -> int | None:
+    if if_match is None:
+        return None
+    found = re.fullmatch(r'"([0-9]{1,18})"|([0-9]{1,18})', if_match)
+    if found is None:
+        raise Trouble(
+            400,
+            "if_match.malformed",
+            'If-Match is one version, as the ETag gave it: "7"',
+            'If-Match 须为单个版本号，如 ETag 所示："7"',
+        )
+    return int(found[1] or found[2])
+
+
+def _described(command: type[Command[Any]]) -> str:
+    roles = ", ".join(role.en for role in command.allowed)
+    return f"{command.__doc__ or ''}\n\nFor: {roles}."
+
+
+def _body_described(command: type[Command[Any]]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{command.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": Receipt | list[Foreseen],
+        "description": "Done, or there was nothing to do; with `dry_run`, the events to expect",
+        "headers": {
+            "ETag": {
+                "description": "The version afterwards, to be sent as If-Match",
+                "schema": {"type": "string", "examples": ['"7"']},
+            }
+        },
+    },
+    409: problem("Others kept changing what the command reads; ask again"),
+    412: problem("The version is not the one in If-Match; `version` tells the current one"),
+    413: problem("The body is over 1 MiB"),
+}

@@ -1,0 +1,155 @@
+"""What auditors read: every fact as it is stored, and every command that was refused."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Json, JsonValue
+from pydantic_core import to_json
+
+from medsales.api.auth import Auditor
+from medsales.api.commands import Moment
+from medsales.api.problems import Trouble
+from medsales.api.reading import MOST, POSITION, LogReading, Page, Paging, Position
+from medsales.company import Company
+from medsales.engine.log import Selection, rows
+
+router = APIRouter(tags=["audit"])
+BATCH = 500
+"""Facts held in memory at a time."""
+
+
+class FactLine(BaseModel):
+    """A fact as it is stored: what happened, and in which circumstances."""
+
+    position: int
+    subject: str
+    version: int
+    event: str
+    payload: JsonValue
+    envelope: JsonValue
+    effective_at: datetime
+    recorded_at: datetime
+    event_id: str
+
+
+class Refusal(BaseModel):
+    """A command that a rule refused: who asked for what, when, and what he was told."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    recorded_at: datetime
+    client: str
+    key: str
+    actor: str
+    command: str
+    subject: str
+    body: Json[JsonValue]
+    """The command as it was asked."""
+    code: str
+    en: str
+    zh: str
+
+
+@router.get(
+    "/facts",
+    operation_id="facts",
+    summary="Facts in the order of the log, one JSON object a line",
+    response_model=None,
+    responses={
+        200: {
+            "description": "A stream; what is recorded while it flows is not in it",
+            "content": {
+                "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/FactLine"}}
+            },
+            "headers": {
+                POSITION: {
+                    "description": "The position the log had when the stream began",
+                    "schema": {"type": "integer"},
+                }
+            },
+        }
+    },
+)
+def facts(  # noqa: PLR0913 - the filters
+    *,
+    caller: Auditor,
+    subject: Annotated[str | None, Query(description="Facts of this aggregate.")] = None,
+    kind: Annotated[list[str] | None, Query(description="Events; may be repeated.")] = None,
+    actor: Annotated[str | None, Query(description="What this user caused.")] = None,
+    since: Annotated[Moment | None, Query(description="Recorded at or after.")] = None,
+    until: Annotated[Moment | None, Query(description="Recorded before.")] = None,
+    after: Annotated[Position, Query(description="Positions greater than this.")] = 0,
+    upto: Annotated[Position | None, Query(description="Positions up to this.")] = None,
+    limit: Annotated[int | None, Query(ge=1, description="As many at most.")] = None,
+) -> StreamingResponse:
+    head = caller.company.log.head()
+    last = head if upto is None else min(upto, head)
+    chosen = Selection(after, last, subject, tuple(kind or ()), actor, since, until)
+    return StreamingResponse(
+        _lines(caller.company, chosen, MOST if limit is None else limit),
+        headers={POSITION: str(head)},
+        media_type="application/x-ndjson",
+    )
+
+
+@router.get(
+    "/facts/{position}",
+    operation_id="fact",
+    summary="One fact",
+    response_model=None,
+    responses={200: {"model": FactLine}},
+)
+def fact(caller: Auditor, position: Annotated[int, Path(ge=1, le=MOST)]) -> Response:
+    with caller.company.database.cursor() as db:
+        found = rows(db, Selection(after=position - 1, upto=position), 1)
+    if not found:
+        raise Trouble(
+            404, "fact.unknown", f"there is no position {position} yet", f"尚无位置 {position}"
+        )
+    return Response(_line(found[0]), media_type="application/json")
+
+
+@router.get("/refusals", operation_id="refusals", summary="Commands that were refused")
+def refusals(_: Auditor, log: LogReading, paging: Paging) -> Page[Refusal]:
+    return log.page(
+        Refusal,
+        paging,
+        "select recorded_at, client, key, actor, command, subject, body, code, en, zh"
+        " from commands where outcome = 'refused'",
+        by=("recorded_at", "client", "key"),
+    )
+
+
+def _lines(company: Company, chosen: Selection, left: int) -> Iterator[bytes]:
+    """Batch after batch; between two of them no connection is held."""
+    while left > 0:
+        wanted = min(left, BATCH)
+        with company.database.cursor() as db:
+            found = rows(db, chosen, wanted)
+        yield b"".join(map(_line, found))
+        if len(found) < wanted:
+            return
+        left -= wanted
+        chosen = replace(chosen, after=found[-1]["notification_id"])
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    """Payload and envelope go out as they lie in the table, not through today's models."""
+    return (
+        b'{"position":%d,"subject":%s,"version":%d,"event":%s,"payload":%s,"envelope":%s,'
+        b'"effective_at":%s,"recorded_at":%s,"event_id":%s}\n'
+    ) % (
+        row["notification_id"],
+        to_json(row["originator_id"]),
+        row["originator_version"],
+        to_json(row["topic"]),
+        row["state"],
+        row["metadata"],
+        to_json(row["effective_at"]),
+        to_json(row["recorded_at"]),
+        to_json(row["event_id"]),
+    )

@@ -1,0 +1,67 @@
+"""The HTTP application, wired on one screen."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from medsales.api import facts, health, problems
+from medsales.api.batch import batch_routes
+from medsales.api.commands import command_routes
+from medsales.api.limits import Gate, Incidents
+from medsales.api.openapi import PROBLEMS, describe, plural
+from medsales.api.workers import Workers
+from medsales.catalogue import AGGREGATES
+from medsales.company import Companies
+from medsales.domain.kernel import Aggregate
+from medsales.engine.application import APP
+from medsales.settings import Settings
+
+QUESTIONS: tuple[APIRouter, ...] = (facts.router,)
+"""Every router that answers questions."""
+
+
+def create_app(
+    companies: Companies,
+    settings: Settings,
+    *,
+    aggregates: Sequence[type[Aggregate]] = AGGREGATES,
+    questions: Sequence[APIRouter] = QUESTIONS,
+    work: bool = False,
+) -> FastAPI:
+    """The API of all companies; with `work` it also keeps their read models up to date."""
+    app = FastAPI(
+        title="medsales", version=APP, lifespan=_lifespan, redoc_url=None, redirect_slashes=False
+    )
+    app.state.companies = companies
+    app.state.secret = settings.secret()
+    app.state.patience = settings.wait
+    app.state.workers = Workers(companies) if work else None
+    app.add_api_route("/", _front_door, include_in_schema=False)
+    for aggregate in aggregates:
+        routes = command_routes(f"/{plural(aggregate.kind)}", aggregate)
+        app.include_router(routes, responses=PROBLEMS)
+    for router in (batch_routes(aggregates), *questions):
+        app.include_router(router, responses=PROBLEMS)
+    app.include_router(health.router)
+    app.add_middleware(Gate)
+    app.add_middleware(Incidents)
+    problems.install(app)
+    describe(app, aggregates)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    workers: Workers | None = app.state.workers
+    if workers:
+        workers.start()
+    yield
+    if workers:
+        await run_in_threadpool(workers.stop)
+
+
+async def _front_door() -> RedirectResponse:
+    return RedirectResponse("/docs")

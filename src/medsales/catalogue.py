@@ -1,0 +1,27 @@
+"""The wiring on one screen: every aggregate, every question answered, every process."""
+
+from medsales.domain.kernel import Aggregate
+from medsales.domain.orders.order import Order
+from medsales.domain.orders.shipment import Shipment
+from medsales.domain.parties.customer import Customer
+from medsales.domain.stock.device_identifier import DeviceIdentifier
+from medsales.domain.stock.device_unit import DeviceUnit
+from medsales.domain.stock.lot import Lot
+from medsales.domain.stock.product import Product
+from medsales.domain.stock.warehouse import Warehouse
+from medsales.domain.terms.price_matrix import PriceMatrix
+from medsales.engine.projection import Projection
+
+AGGREGATES: tuple[type[Aggregate], ...] = (
+    Customer,
+    Product,
+    DeviceIdentifier,
+    Lot,
+    DeviceUnit,
+    Warehouse,
+    PriceMatrix,
+    Order,
+    Shipment,
+)
+
+PROJECTIONS: tuple[type[Projection], ...] = ()

@@ -1,0 +1,80 @@
+"""A company, opened: its log, the commands it answers, its read models and its worker."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from medsales.catalogue import PROJECTIONS
+from medsales.engine import schema
+from medsales.engine.application import MedSales
+from medsales.engine.database import Database
+from medsales.engine.embedded_postgres import EmbeddedPostgres
+from medsales.engine.follower import Follower
+from medsales.engine.log import Log
+from medsales.engine.worker import Worker
+from medsales.settings import Settings
+
+
+@dataclass(frozen=True)
+class Company:
+    """Everything of one company lives in one schema; nothing is shared with the others."""
+
+    name: str
+    database: Database
+    log: Log
+    app: MedSales
+    follower: Follower
+
+    def worker(self) -> Worker:
+        return Worker(self.app, self.follower)
+
+
+def open_company(url: str, name: str, connections: int = 20) -> Company:
+    """Creates or upgrades the company's schema and opens it. Raises DatabaseUnavailable."""
+    schema.prepare(url, name)
+    database = Database(url, name, connections=connections)
+    log = Log(database)
+    return Company(name, database, log, MedSales(log), Follower(database, PROJECTIONS))
+
+
+class UnknownCompany(LookupError):
+    """The token names a company that has not been added."""
+
+
+class Companies:
+    """The companies of one database, opened when first asked for."""
+
+    def __init__(self, url: str, connections: int = 20) -> None:
+        self.url = url
+        self.connections = connections
+        self.opened: dict[str, Company] = {}
+        self.opening = threading.Lock()
+
+    def names(self) -> list[str]:
+        return schema.companies(self.url)
+
+    def __getitem__(self, name: str) -> Company:
+        """Raises UnknownCompany."""
+        if name in self.opened:
+            return self.opened[name]
+        with self.opening:
+            if name not in self.opened:
+                if name not in self.names():
+                    raise UnknownCompany(name)
+                self.opened[name] = open_company(self.url, name, self.connections)
+            return self.opened[name]
+
+    def close(self) -> None:
+        for company in self.opened.values():
+            company.database.close()
+
+
+@contextmanager
+def storage(settings: Settings) -> Iterator[str]:
+    """The database of this installation: the one that is configured, or the embedded one."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.home) as server:
+        yield server.url()

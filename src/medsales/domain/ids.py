@@ -1,0 +1,47 @@
+"""How things are called: every aggregate's id, built from the key the business already uses.
+
+An id that follows from the business key makes uniqueness free: two people who receive the same
+serial speak of the same stream, and the second is told.
+"""
+
+from medsales.domain.kernel import Id
+
+
+class CustomerId(Id, example="customer:91330000470003281F"):
+    """A customer, by unified social credit code or by another official number."""
+
+
+class ProductId(Id, example="product:06901234567892"):
+    """A product, by the device identifier (DI) of its base unit."""
+
+
+class DeviceIdentifierId(Id, example="device-identifier:16901234567899"):
+    """A device identifier (DI) of any package level."""
+
+
+class LotId(Id, example="lot:06901234567892:A213B1"):
+    """A lot, by device identifier and lot number."""
+
+
+class DeviceUnitId(Id, example="device-unit:06901234567892:SN77"):
+    """One device, by device identifier and serial number (U1)."""
+
+
+class WarehouseId(Id, example="warehouse:HZ-1"):
+    """A warehouse, by its code."""
+
+
+class PriceMatrixId(Id, example="price-matrix:CN-2026"):
+    """A price matrix, by its code."""
+
+
+class OrderId(Id, example="order:SO-2026-0001"):
+    """An order, by the number the client gave it (D8)."""
+
+
+class ShipmentId(Id, example="shipment:DN-2026-0001"):
+    """A shipment, by its delivery note number."""
+
+
+PartyId = CustomerId | WarehouseId | ShipmentId
+"""Who can hold goods: a customer, one of our warehouses, or a shipment on its way."""

@@ -1,0 +1,1071 @@
+"""A device unit: one serial number, from goods-in to the end of its life.
+
+Four things about it change independently (rules 7): how far its life has come, on what terms it
+stands where it stands, whether it is fit for use, and who owns and who holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from medsales.domain.ids import (
+    CustomerId,
+    DeviceUnitId,
+    LotId,
+    OrderId,
+    PartyId,
+    ProductId,
+    ShipmentId,
+    WarehouseId,
+)
+from medsales.domain.kernel import Aggregate, Also, Command, Event, Refused, Role, Term, Text
+from medsales.domain.parties.customer import Customer
+from medsales.domain.stock.lot import Lot, OpenLot
+from medsales.domain.stock.product import Product, TrackedBy
+from medsales.domain.stock.warehouse import Warehouse, Zone
+from medsales.domain.udi import ScannedUdi, Udi
+from medsales.domain.values import Evidence, PartialDate, months_after
+
+
+class Lifecycle(Term):
+    REGISTERED = "registered", "未入库"
+    IN_STOCK = "in_stock", "在库"
+    RESERVED = "reserved", "已预占"
+    IN_TRANSIT = "in_transit", "在途"
+    AT_SITE = "at_site", "在客户处"
+    INSTALLED = "installed", "已安装"
+    IN_SERVICE = "in_service", "使用中"
+    UNDER_REPAIR = "under_repair", "维修中"
+    RETURNING = "returning", "退回途中"
+    CONSUMED = "consumed", "已使用"
+    SCRAPPED = "scrapped", "已报废"
+    RENUMBERED = "renumbered", "编号已更正"
+
+
+class Placement(Term):
+    """On what terms a unit stands where it stands."""
+
+    STOCK = "stock", "库存"
+    DEMO = "demo", "样机"
+    LOAN = "loan", "借用"
+    CONSIGNMENT = "consignment", "寄售"
+    RENTAL = "rental", "租赁"
+    SOLD = "sold", "已售"
+
+
+class Quality(Term):
+    QUARANTINE = "quarantine", "待验"
+    RELEASED = "released", "合格"
+    NONCONFORMING = "nonconforming", "不合格"
+
+
+USED_BY = {Placement.DEMO, Placement.LOAN, Placement.RENTAL}
+TERMINAL = {Lifecycle.CONSUMED, Lifecycle.SCRAPPED, Lifecycle.RENUMBERED}
+IN_USE = {Lifecycle.INSTALLED, Lifecycle.IN_SERVICE}
+WITH_CUSTOMER = {Lifecycle.AT_SITE, *IN_USE}
+Months = Annotated[int, Field(ge=0, le=240, examples=[24])]
+
+
+@dataclass(frozen=True)
+class DeviceUnit(Aggregate):
+    corrected_to: DeviceUnitId | None = None
+    lifecycle: Lifecycle = Lifecycle.REGISTERED
+    placement: Placement = Placement.STOCK
+    quality: Quality = Quality.QUARANTINE
+    owner: PartyId | None = None
+    """None while it is ours."""
+    holder: PartyId | None = None
+    zone: Zone | None = None
+    product: ProductId | None = None
+    lot: LotId | None = None
+    order: OrderId | None = None
+    """The order it is reserved for, shipped or sold under."""
+    destination: WarehouseId | None = None
+    expires: PartialDate | None = None
+    holds: frozenset[str] = frozenset()
+    used: bool = False
+    due_back: date | None = None
+    warranty_until: date | None = None
+    before_repair: Lifecycle = Lifecycle.IN_SERVICE
+    parent: DeviceUnitId | None = None
+    parts: frozenset[DeviceUnitId] = frozenset()
+
+    def must_be(self, *stages: Lifecycle) -> None:
+        if self.lifecycle not in stages:
+            raise Refused(
+                "unit.wrong_stage",
+                f"the unit is {self.lifecycle.en}, not {' or '.join(s.en for s in stages)}",
+                f"该器械{self.lifecycle.zh}, 而非{'或'.join(s.zh for s in stages)}",
+            )
+
+    def must_be_alive(self) -> None:
+        """U10: terminal states accept only corrections."""
+        if self.lifecycle in TERMINAL:
+            raise Refused(
+                "unit.ended",
+                f"the unit is {self.lifecycle.en}; nothing more can happen to it",
+                f"该器械{self.lifecycle.zh}, 不能再变动",
+            )
+
+    def must_be_usable(self, lot: Lot | None) -> None:
+        """U8: what is held, not yet inspected or has failed is not reserved, shipped or used."""
+        if self.holds:
+            reasons = ", ".join(sorted(self.holds))
+            raise Refused(
+                "unit.held", f"the unit is on hold: {reasons}", f"该器械已被暂停使用: {reasons}"
+            )
+        if self.quality is not Quality.RELEASED:
+            raise Refused(
+                "unit.not_released",
+                f"the unit is in {self.quality.en}, not released",
+                f"该器械质量状态为{self.quality.zh}, 未放行",
+            )
+        if lot is not None:
+            lot.must_not_be_held()
+
+    def must_not_have_failed(self) -> None:
+        """ISO 13485, 8.3: a failed unit is disposed of; no second inspection makes it good."""
+        if self.quality is Quality.NONCONFORMING:
+            raise Refused(
+                "unit.nonconforming",
+                "the unit has failed inspection; it is disposed of, not inspected again",
+                "该器械检验不合格, 须按不合格品处置, 不得重新检验放行",
+            )
+
+    def must_not_be_expired(self, day: date) -> None:
+        """D5, GSP art. 87."""
+        if self.expires is not None and self.expires.last_day < day:
+            raise Refused(
+                "unit.expired",
+                f"the unit expired on {self.expires}",
+                f"该器械已于 {self.expires} 过期",
+            )
+
+    def must_be_disclosed_as_used(self, disclosed: bool) -> None:
+        """U5."""
+        if self.used and not disclosed:
+            raise Refused(
+                "unit.used",
+                "the unit has been used for demonstration or on loan; the sale must say so",
+                "该器械曾作样机或借用, 销售时须告知客户",
+            )
+
+    def must_belong_to(self, order: OrderId) -> None:
+        if self.order != order:
+            raise Refused(
+                "unit.other_order",
+                f"the unit belongs to {self.order or 'no order'}, not to {order}",
+                f"该器械属于{self.order or '无订单'}, 而非 {order}",
+            )
+
+    def must_be_a_single_part(self) -> None:
+        """U12: what is fitted is in no other system and has no parts, so systems form a tree."""
+        if self.parent is not None or self.parts:
+            raise Refused(
+                "unit.not_a_single_part",
+                "the part belongs to another system or has parts of its own",
+                "该部件已属于其他系统或自带部件",
+            )
+
+
+class ReceiveUnit(Command[DeviceUnit]):
+    """Take a unit into a warehouse, to be inspected; its audit trail begins."""
+
+    allowed = (Role.WAREHOUSE,)
+
+    udi: ScannedUdi
+    """What the scanner sent."""
+    product: ProductId
+    warehouse: WarehouseId
+    supplier: Text | None = None
+
+    def begins(self) -> DeviceUnitId:
+        if not self.udi.di or not self.udi.serial:
+            raise Refused(
+                "unit.serial_missing", "the label has no serial number", "标签上没有序列号"
+            )
+        return DeviceUnitId.of(self.udi.di, self.udi.serial)
+
+    @property
+    def lot(self) -> LotId | None:
+        return LotId.of(self.udi.di or "", self.udi.lot) if self.udi.lot else None
+
+    def decide(
+        self, unit: DeviceUnit, product: Product, warehouse: Warehouse, lot: Lot | None
+    ) -> tuple[Event[DeviceUnit] | Also, ...]:
+        if unit != DeviceUnit():
+            raise Refused(
+                "unit.already_received",
+                "a unit with this serial number has been received before",
+                "该序列号的器械已入库",
+            )
+        product.must_be_tracked_by(TrackedBy.SERIAL)
+        product.must_bear(self.udi.di)
+        product.must_be_registered_when_made(self.udi.manufactured)
+        warehouse.must_have(Zone.PENDING)
+        received = UnitReceived(
+            udi=self.udi,
+            product=self.product,
+            lot=self.lot,
+            warehouse=self.warehouse,
+            zone=Zone.PENDING,
+            supplier=self.supplier,
+        )
+        return received, *self._lot_opened(), *self._held_with(lot)
+
+    def _lot_opened(self) -> tuple[Also, ...]:
+        if self.lot is None:
+            return ()
+        return (Also(self.lot, OpenLot(udi=self.udi, product=self.product)),)
+
+    def _held_with(self, lot: Lot | None) -> tuple[UnitHeld, ...]:
+        """A unit of a held lot is held from its first moment."""
+        holds = sorted(lot.holds) if lot else ()
+        return tuple(UnitHeld(hold=hold, reason="the lot is on hold") for hold in holds)
+
+
+class UnitReceived(Event[DeviceUnit]):
+    udi: Udi
+    product: ProductId
+    lot: LotId | None = None
+    warehouse: WarehouseId
+    zone: Zone
+    supplier: str | None = None
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(
+            unit,
+            lifecycle=Lifecycle.IN_STOCK,
+            product=self.product,
+            lot=self.lot,
+            holder=self.warehouse,
+            zone=self.zone,
+            expires=self.udi.expires,
+        )
+
+
+class InspectUnit(Command[DeviceUnit]):
+    """Inspect a unit that was received or came back: release it, or set it apart (U9)."""
+
+    allowed = (Role.QUALITY, Role.WAREHOUSE)
+
+    passed: bool
+    remark: Text | None = None
+
+    @property
+    def verdict(self) -> Quality:
+        return Quality.RELEASED if self.passed else Quality.NONCONFORMING
+
+    def decide(self, unit: DeviceUnit, by: str) -> UnitInspected | None:
+        unit.must_be(Lifecycle.IN_STOCK)
+        if unit.quality is self.verdict:
+            return None
+        unit.must_not_have_failed()
+        return UnitInspected(
+            quality=self.verdict,
+            warehouse=_warehouse(unit),
+            zone_before=unit.zone or Zone.PENDING,
+            zone=Zone.QUALIFIED if self.passed else Zone.UNQUALIFIED,
+            inspector=by,
+            remark=self.remark,
+        )
+
+
+class UnitInspected(Event[DeviceUnit]):
+    quality: Quality
+    warehouse: WarehouseId
+    zone_before: Zone
+    zone: Zone
+    inspector: str
+    remark: str | None = None
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, quality=self.quality, zone=self.zone)
+
+
+class ReserveUnit(Command[DeviceUnit]):
+    """Set a unit aside for an order (D5)."""
+
+    allowed = ()
+
+    order: OrderId
+    customer: CustomerId
+    used_disclosed: bool = False
+
+    def decide(self, unit: DeviceUnit, lot: Lot | None, at: datetime) -> UnitReserved | None:
+        if unit.lifecycle is Lifecycle.RESERVED and unit.order == self.order:
+            return None
+        unit.must_be(Lifecycle.IN_STOCK)
+        unit.must_be_usable(lot)
+        unit.must_not_be_expired(at.date())
+        unit.must_be_disclosed_as_used(self.used_disclosed)
+        return UnitReserved(
+            order=self.order,
+            customer=self.customer,
+            warehouse=_warehouse(unit),
+            disclosed_as_used=unit.used,
+        )
+
+
+class UnitReserved(Event[DeviceUnit]):
+    order: OrderId
+    customer: CustomerId
+    warehouse: WarehouseId
+    disclosed_as_used: bool = False
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.RESERVED, order=self.order)
+
+
+class ReleaseUnit(Command[DeviceUnit]):
+    """Free a unit that was set aside for an order."""
+
+    allowed = ()
+
+    order: OrderId
+
+    def decide(self, unit: DeviceUnit) -> UnitReleased | None:
+        if unit.lifecycle is Lifecycle.IN_STOCK:
+            return None
+        unit.must_be(Lifecycle.RESERVED)
+        unit.must_belong_to(self.order)
+        return UnitReleased(order=self.order, warehouse=_warehouse(unit))
+
+
+class UnitReleased(Event[DeviceUnit]):
+    order: OrderId
+    warehouse: WarehouseId
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.IN_STOCK, order=None)
+
+
+class TransferUnit(Command[DeviceUnit]):
+    """Send a unit to another warehouse of ours."""
+
+    allowed = (Role.WAREHOUSE,)
+
+    to: WarehouseId
+
+    def decide(self, unit: DeviceUnit, to: Warehouse) -> UnitTransferred | None:
+        if unit.lifecycle is Lifecycle.IN_TRANSIT and unit.destination == self.to:
+            return None
+        unit.must_be(Lifecycle.IN_STOCK)
+        here = _warehouse(unit)
+        if here == self.to:
+            return None
+        to.must_have(unit.zone or Zone.PENDING)
+        return UnitTransferred(warehouse=here, zone=unit.zone or Zone.PENDING, destination=self.to)
+
+
+class UnitTransferred(Event[DeviceUnit]):
+    warehouse: WarehouseId
+    zone: Zone
+    destination: WarehouseId
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        # On the way between two warehouses it stays in the care of the one that sent it (U2).
+        return replace(unit, lifecycle=Lifecycle.IN_TRANSIT, destination=self.destination)
+
+
+class ArriveUnit(Command[DeviceUnit]):
+    """Take in a unit that another warehouse sent."""
+
+    allowed = (Role.WAREHOUSE,)
+
+    warehouse: WarehouseId
+
+    def decide(self, unit: DeviceUnit) -> UnitArrived | None:
+        if unit.lifecycle is Lifecycle.IN_STOCK and unit.holder == self.warehouse:
+            return None
+        unit.must_be(Lifecycle.IN_TRANSIT)
+        if unit.destination != self.warehouse:
+            raise Refused(
+                "unit.other_destination",
+                f"the unit is on its way to {unit.destination or unit.holder}",
+                f"该器械正运往 {unit.destination or unit.holder}",
+            )
+        return UnitArrived(
+            warehouse=self.warehouse, sent_from=_warehouse(unit), zone=unit.zone or Zone.PENDING
+        )
+
+
+class UnitArrived(Event[DeviceUnit]):
+    warehouse: WarehouseId
+    sent_from: WarehouseId
+    zone: Zone
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.IN_STOCK, holder=self.warehouse, destination=None)
+
+
+class ShipUnit(Command[DeviceUnit]):
+    """Send a reserved unit out; what is held, expired or unregistered stays (U8, S7, D6)."""
+
+    allowed = ()
+
+    shipment: ShipmentId
+    order: OrderId
+    customer: CustomerId
+
+    def decide(
+        self, unit: DeviceUnit, product: Product, lot: Lot | None, at: datetime
+    ) -> UnitShipped:
+        unit.must_be(Lifecycle.RESERVED)
+        unit.must_belong_to(self.order)
+        unit.must_be_usable(lot)
+        unit.must_not_be_expired(at.date())
+        product.must_be_registered_on(at.date())
+        return UnitShipped(
+            shipment=self.shipment,
+            order=self.order,
+            customer=self.customer,
+            warehouse=_warehouse(unit),
+            zone=unit.zone or Zone.QUALIFIED,
+        )
+
+
+class UnitShipped(Event[DeviceUnit]):
+    shipment: ShipmentId
+    order: OrderId
+    customer: CustomerId
+    warehouse: WarehouseId
+    zone: Zone
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.IN_TRANSIT, holder=self.shipment, zone=None)
+
+
+class DeliverUnit(Command[DeviceUnit]):
+    """Hand a shipped unit over to the customer, who owns it from then on."""
+
+    allowed = ()
+
+    shipment: ShipmentId
+    customer: CustomerId
+
+    def decide(self, unit: DeviceUnit) -> UnitDelivered | None:
+        if unit.holder == self.customer and unit.placement is Placement.SOLD:
+            return None
+        unit.must_be(Lifecycle.IN_TRANSIT)
+        if unit.holder != self.shipment:
+            raise Refused(
+                "unit.other_shipment",
+                f"the unit travels with {unit.holder}, not with {self.shipment}",
+                f"该器械随 {unit.holder} 运输, 而非 {self.shipment}",
+            )
+        return UnitDelivered(shipment=self.shipment, customer=self.customer)
+
+
+class UnitDelivered(Event[DeviceUnit]):
+    shipment: ShipmentId
+    customer: CustomerId
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(
+            unit,
+            lifecycle=Lifecycle.AT_SITE,
+            placement=Placement.SOLD,
+            holder=self.customer,
+            owner=self.customer,
+        )
+
+
+class PlaceUnit(Command[DeviceUnit]):
+    """Leave a unit with a customer without selling it: demo, loan, rental, consignment (U3, U4)."""
+
+    allowed = (Role.SALES, Role.WAREHOUSE)
+
+    placement: Placement
+    customer: CustomerId
+    agreement: Text
+    """The number of the agreement; there is none without (U4)."""
+    due_back: date
+
+    def decide(
+        self, unit: DeviceUnit, customer: Customer, lot: Lot | None, at: datetime
+    ) -> UnitPlaced | None:
+        if (unit.placement, unit.holder) == (self.placement, self.customer):
+            return None
+        if self.placement in (Placement.STOCK, Placement.SOLD):
+            raise Refused(
+                "placement.not_one",
+                f"{self.placement.en} is not a way to leave a unit with a customer",
+                f"{self.placement.zh}不是可用的放置方式",
+            )
+        unit.must_be(Lifecycle.IN_STOCK)
+        unit.must_be_usable(lot)
+        unit.must_not_be_expired(at.date())
+        customer.must_be_served()
+        return UnitPlaced(
+            placement=self.placement,
+            customer=self.customer,
+            agreement=self.agreement,
+            due_back=self.due_back,
+            warehouse=_warehouse(unit),
+            zone=unit.zone or Zone.QUALIFIED,
+        )
+
+
+class UnitPlaced(Event[DeviceUnit]):
+    placement: Placement
+    customer: CustomerId
+    agreement: str
+    due_back: date
+    warehouse: WarehouseId
+    zone: Zone
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(
+            unit,
+            lifecycle=Lifecycle.AT_SITE,
+            placement=self.placement,
+            holder=self.customer,
+            zone=None,
+            due_back=self.due_back,
+            used=unit.used or self.placement in USED_BY,
+        )
+
+
+class ExtendPlacement(Command[DeviceUnit]):
+    """Leave a placed unit with the customer for longer (U4)."""
+
+    allowed = (Role.SALES, Role.MANAGER)
+
+    due_back: date
+    reason: Text
+
+    def decide(self, unit: DeviceUnit) -> PlacementExtended | None:
+        unit.must_be(*WITH_CUSTOMER)
+        if unit.due_back is None:
+            raise Refused("placement.none", "the unit is not placed", "该器械未作放置")
+        if self.due_back == unit.due_back:
+            return None
+        return PlacementExtended(
+            due_back=self.due_back, due_back_before=unit.due_back, reason=self.reason
+        )
+
+
+class PlacementExtended(Event[DeviceUnit]):
+    due_back: date
+    due_back_before: date
+    reason: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, due_back=self.due_back)
+
+
+class SellPlacedUnit(Command[DeviceUnit]):
+    """Let the customer keep a placed unit: it is sold where it stands (U5, U6)."""
+
+    allowed = ()
+
+    order: OrderId
+    customer: CustomerId
+    used_disclosed: bool = False
+
+    def decide(
+        self, unit: DeviceUnit, product: Product, lot: Lot | None, at: datetime
+    ) -> PlacedUnitSold:
+        unit.must_be(*WITH_CUSTOMER)
+        if unit.due_back is None or unit.holder != self.customer:
+            raise Refused(
+                "placement.none",
+                f"the unit is not placed with {self.customer}",
+                f"该器械未放置在 {self.customer}",
+            )
+        unit.must_be_usable(lot)
+        unit.must_be_disclosed_as_used(self.used_disclosed)
+        product.must_be_registered_on(at.date())
+        return PlacedUnitSold(
+            order=self.order,
+            customer=self.customer,
+            placement_before=unit.placement,
+            disclosed_as_used=unit.used,
+        )
+
+
+class PlacedUnitSold(Event[DeviceUnit]):
+    order: OrderId
+    customer: CustomerId
+    placement_before: Placement
+    disclosed_as_used: bool
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(
+            unit,
+            placement=Placement.SOLD,
+            owner=self.customer,
+            order=self.order,
+            due_back=None,
+        )
+
+
+class InstallUnit(Command[DeviceUnit]):
+    """Install a unit in a department of the customer who has it."""
+
+    allowed = (Role.TECHNICIAN,)
+
+    department: Text
+    checklist: Evidence | None = None
+
+    def decide(self, unit: DeviceUnit, lot: Lot | None, by: str) -> UnitInstalled:
+        unit.must_be(Lifecycle.AT_SITE)
+        unit.must_be_usable(lot)
+        return UnitInstalled(
+            customer=_customer(unit),
+            department=self.department,
+            engineer=by,
+            checklist=self.checklist,
+        )
+
+
+class UnitInstalled(Event[DeviceUnit]):
+    customer: CustomerId
+    department: str
+    engineer: str
+    checklist: Evidence | None = None
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.INSTALLED)
+
+
+class AcceptInstallation(Command[DeviceUnit]):
+    """Record that the customer accepted the installed unit; the warranty begins (U7)."""
+
+    allowed = (Role.TECHNICIAN, Role.SALES)
+
+    accepted_by: Text
+    """Who signed for the customer."""
+    warranty_months: Months
+    evidence: Evidence | None = None
+
+    def decide(self, unit: DeviceUnit, at: datetime) -> InstallationAccepted | None:
+        if unit.lifecycle is Lifecycle.IN_SERVICE:
+            return None
+        unit.must_be(Lifecycle.INSTALLED)
+        return InstallationAccepted(
+            customer=_customer(unit),
+            accepted_by=self.accepted_by,
+            # Only the first acceptance starts it: moving a unit does not make it younger.
+            warranty_until=unit.warranty_until or months_after(at.date(), self.warranty_months),
+            evidence=self.evidence,
+        )
+
+
+class InstallationAccepted(Event[DeviceUnit]):
+    customer: CustomerId
+    accepted_by: str
+    warranty_until: date
+    evidence: Evidence | None = None
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.IN_SERVICE, warranty_until=self.warranty_until)
+
+
+class UninstallUnit(Command[DeviceUnit]):
+    """Take an installed unit out of use; it stays with the customer."""
+
+    allowed = (Role.TECHNICIAN,)
+
+    reason: Text
+
+    def decide(self, unit: DeviceUnit) -> UnitUninstalled | None:
+        if unit.lifecycle is Lifecycle.AT_SITE:
+            return None
+        unit.must_be(*IN_USE)
+        return UnitUninstalled(customer=_customer(unit), reason=self.reason)
+
+
+class UnitUninstalled(Event[DeviceUnit]):
+    customer: CustomerId
+    reason: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.AT_SITE)
+
+
+class ConsumeUnit(Command[DeviceUnit]):
+    """Record that the customer used up or implanted a unit; a consigned one is sold first (U6)."""
+
+    allowed = (Role.TECHNICIAN, Role.SALES)
+
+    reference: Text
+    """The customer's own reference; no name of a patient."""
+
+    def decide(self, unit: DeviceUnit, lot: Lot | None, at: datetime) -> UnitConsumed | None:
+        if unit.lifecycle is Lifecycle.CONSUMED:
+            return None
+        unit.must_be(Lifecycle.AT_SITE)
+        unit.must_be_usable(lot)
+        unit.must_not_be_expired(at.date())
+        if unit.owner is None:
+            raise Refused(
+                "unit.still_ours",
+                "the unit is still ours; an order sells it before it is used up",
+                "该器械仍属我方, 须先由订单售出再登记使用",
+            )
+        return UnitConsumed(customer=_customer(unit), reference=self.reference)
+
+
+class UnitConsumed(Event[DeviceUnit]):
+    customer: CustomerId
+    reference: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.CONSUMED)
+
+
+class HoldUnit(Command[DeviceUnit]):
+    """Stop a unit wherever it is, until the hold is lifted; the same hold twice adds nothing."""
+
+    allowed = (Role.QUALITY,)
+
+    hold: Text = Field(examples=["Q-2026-7"])
+    """The number of this hold; a unit may be held for several reasons at once."""
+    reason: Text
+
+    def decide(self, unit: DeviceUnit) -> UnitHeld | None:
+        unit.must_be_alive()
+        return None if self.hold in unit.holds else UnitHeld(hold=self.hold, reason=self.reason)
+
+
+class UnitHeld(Event[DeviceUnit]):
+    hold: str
+    reason: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, holds=unit.holds | {self.hold})
+
+
+class LiftUnitHold(Command[DeviceUnit]):
+    """End one hold of a unit; the others remain."""
+
+    allowed = (Role.QUALITY,)
+
+    hold: Text
+    reason: Text
+
+    def decide(self, unit: DeviceUnit, lot: Lot | None) -> UnitHoldLifted | None:
+        if self.hold not in unit.holds:
+            return None
+        if lot is not None and self.hold in lot.holds:
+            raise Refused(
+                "unit.held_with_its_lot",
+                f"the whole lot is on hold for {self.hold}; lift it there",
+                f"整批因 {self.hold} 暂停使用, 请在批次上解除",
+            )
+        return UnitHoldLifted(hold=self.hold, reason=self.reason)
+
+
+class UnitHoldLifted(Event[DeviceUnit]):
+    hold: str
+    reason: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, holds=unit.holds - {self.hold})
+
+
+class ReturnUnit(Command[DeviceUnit]):
+    """Let a customer send a delivered unit back (D7)."""
+
+    allowed = ()
+
+    order: OrderId
+    reason: Text
+
+    def decide(self, unit: DeviceUnit) -> UnitReturned:
+        unit.must_be(Lifecycle.AT_SITE)
+        unit.must_belong_to(self.order)
+        return UnitReturned(customer=_customer(unit), order=self.order, reason=self.reason)
+
+
+class CollectUnit(Command[DeviceUnit]):
+    """Fetch back a unit that was placed with a customer; the placement ends (U3)."""
+
+    allowed = (Role.SALES, Role.WAREHOUSE, Role.TECHNICIAN)
+
+    reason: Text
+
+    def decide(self, unit: DeviceUnit) -> UnitReturned | None:
+        if unit.lifecycle is Lifecycle.RETURNING:
+            return None
+        unit.must_be(Lifecycle.AT_SITE)
+        if unit.placement is Placement.SOLD:
+            raise Refused(
+                "unit.sold",
+                "the unit is sold; it comes back as a return under its order",
+                "该器械已售出, 须按订单办理退货",
+            )
+        return UnitReturned(customer=_customer(unit), reason=self.reason)
+
+
+class UnitReturned(Event[DeviceUnit]):
+    customer: CustomerId
+    order: OrderId | None = None
+    reason: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.RETURNING)
+
+
+class TakeBackUnit(Command[DeviceUnit]):
+    """Take a returning unit into a warehouse; it is ours again and must be inspected (U9)."""
+
+    allowed = (Role.WAREHOUSE,)
+
+    warehouse: WarehouseId
+
+    def decide(self, unit: DeviceUnit, warehouse: Warehouse) -> UnitTakenBack:
+        unit.must_be(Lifecycle.RETURNING)
+        warehouse.must_have(Zone.RETURNS)
+        return UnitTakenBack(warehouse=self.warehouse, zone=Zone.RETURNS, customer=_customer(unit))
+
+
+class UnitTakenBack(Event[DeviceUnit]):
+    warehouse: WarehouseId
+    zone: Zone
+    customer: CustomerId
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(
+            unit,
+            lifecycle=Lifecycle.IN_STOCK,
+            placement=Placement.STOCK,
+            quality=Quality.QUARANTINE,
+            owner=None,
+            holder=self.warehouse,
+            zone=self.zone,
+            order=None,
+            due_back=None,
+            used=True,
+        )
+
+
+class OpenRepair(Command[DeviceUnit]):
+    """Take a unit out of service to repair it."""
+
+    allowed = (Role.TECHNICIAN,)
+
+    fault: Text
+
+    def decide(self, unit: DeviceUnit) -> RepairOpened | None:
+        if unit.lifecycle is Lifecycle.UNDER_REPAIR:
+            return None
+        unit.must_be(*IN_USE)
+        return RepairOpened(fault=self.fault)
+
+
+class RepairOpened(Event[DeviceUnit]):
+    fault: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.UNDER_REPAIR, before_repair=unit.lifecycle)
+
+
+class CompleteRepair(Command[DeviceUnit]):
+    """Put a repaired unit back to use; its warranty goes on as before (U7)."""
+
+    allowed = (Role.TECHNICIAN,)
+
+    work: Text
+    evidence: Evidence | None = None
+
+    def decide(self, unit: DeviceUnit, by: str) -> RepairCompleted:
+        unit.must_be(Lifecycle.UNDER_REPAIR)
+        return RepairCompleted(work=self.work, engineer=by, evidence=self.evidence)
+
+
+class RepairCompleted(Event[DeviceUnit]):
+    work: str
+    engineer: str
+    evidence: Evidence | None = None
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=unit.before_repair)
+
+
+class ReplacePart(Command[DeviceUnit]):
+    """Fit a part with a serial number of its own, and take out the one it replaces (U12)."""
+
+    allowed = (Role.TECHNICIAN,)
+
+    fitted: DeviceUnitId
+    removed: DeviceUnitId | None = None
+
+    def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[PartReplaced | Also, ...]:
+        unit.must_be(Lifecycle.AT_SITE, Lifecycle.UNDER_REPAIR, *IN_USE)
+        if self.removed is not None and self.removed not in unit.parts:
+            raise Refused(
+                "unit.part_not_fitted",
+                f"{self.removed} is not a part of this unit",
+                f"{self.removed} 不是该器械的部件",
+            )
+        customer = _customer(unit)
+        swap = PartReplaced(fitted=self.fitted, removed=self.removed)
+        fit = Also(self.fitted, FitPart(system=id, customer=customer))
+        take_out = self.removed and Also(self.removed, TakeOutPart(system=id))
+        return (swap, fit, take_out) if take_out else (swap, fit)
+
+
+class PartReplaced(Event[DeviceUnit]):
+    fitted: DeviceUnitId
+    removed: DeviceUnitId | None = None
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, parts=(unit.parts - {self.removed}) | {self.fitted})
+
+
+class FitPart(Command[DeviceUnit]):
+    """Become a part of a system at a customer."""
+
+    allowed = ()
+
+    system: DeviceUnitId
+    customer: CustomerId
+
+    def decide(self, unit: DeviceUnit, lot: Lot | None, at: datetime) -> PartFitted:
+        unit.must_be(Lifecycle.IN_STOCK)
+        unit.must_be_usable(lot)
+        unit.must_not_be_expired(at.date())
+        unit.must_be_a_single_part()
+        return PartFitted(
+            system=self.system,
+            customer=self.customer,
+            warehouse=_warehouse(unit),
+            zone=unit.zone or Zone.QUALIFIED,
+        )
+
+
+class PartFitted(Event[DeviceUnit]):
+    system: DeviceUnitId
+    customer: CustomerId
+    warehouse: WarehouseId
+    zone: Zone
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(
+            unit,
+            lifecycle=Lifecycle.INSTALLED,
+            placement=Placement.SOLD,
+            owner=self.customer,
+            holder=self.customer,
+            zone=None,
+            parent=self.system,
+        )
+
+
+class TakeOutPart(Command[DeviceUnit]):
+    """Stop being a part of a system; the part goes back to us."""
+
+    allowed = ()
+
+    system: DeviceUnitId
+
+    def decide(self, unit: DeviceUnit) -> PartTakenOut:
+        return PartTakenOut(system=self.system, customer=_customer(unit))
+
+
+class PartTakenOut(Event[DeviceUnit]):
+    system: DeviceUnitId
+    customer: CustomerId
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.RETURNING, parent=None)
+
+
+class ScrapUnit(Command[DeviceUnit]):
+    """Destroy a unit that is in our stock or cannot be repaired."""
+
+    allowed = (Role.QUALITY,)
+
+    reason: Text
+    evidence: Evidence | None = None
+
+    def decide(self, unit: DeviceUnit) -> UnitScrapped | None:
+        if unit.lifecycle is Lifecycle.SCRAPPED:
+            return None
+        unit.must_be(Lifecycle.IN_STOCK, Lifecycle.UNDER_REPAIR)
+        return UnitScrapped(
+            reason=self.reason, holder=unit.holder, zone=unit.zone, evidence=self.evidence
+        )
+
+
+class UnitScrapped(Event[DeviceUnit]):
+    reason: str
+    holder: PartyId | None = None
+    zone: Zone | None = None
+    evidence: Evidence | None = None
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.SCRAPPED)
+
+
+class CorrectSerial(Command[DeviceUnit]):
+    """Correct a serial number that was read wrong; both numbers lead to this unit for ever (U1)."""
+
+    allowed = (Role.QUALITY,)
+
+    correct: DeviceUnitId
+    """The unit's real number; nothing may have been recorded under it."""
+    reason: Text
+
+    def decide(
+        self, unit: DeviceUnit, id: DeviceUnitId
+    ) -> tuple[SerialCorrected | Also, ...] | None:
+        if unit.corrected_to == self.correct:
+            return None
+        if unit.lifecycle is Lifecycle.RENUMBERED:
+            unit.must_be_alive()
+        corrected = SerialCorrected(correct=self.correct, reason=self.reason)
+        return corrected, Also(self.correct, LeadTo(unit=id, number=self.correct))
+
+
+class SerialCorrected(Event[DeviceUnit]):
+    correct: DeviceUnitId
+    reason: str
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, corrected_to=self.correct)
+
+
+class LeadTo(Command[DeviceUnit]):
+    """Let a corrected serial number lead to the unit that was first recorded under a wrong one."""
+
+    allowed = ()
+
+    unit: DeviceUnitId
+    number: DeviceUnitId
+
+    def begins(self) -> DeviceUnitId:
+        return self.number
+
+    def decide(self, unit: DeviceUnit) -> SerialLinked:
+        if unit != DeviceUnit():
+            raise Refused(
+                "unit.number_taken",
+                f"{self.number} is a unit of its own",
+                f"{self.number} 已是另一台器械",
+            )
+        return SerialLinked(unit=self.unit)
+
+
+class SerialLinked(Event[DeviceUnit]):
+    unit: DeviceUnitId
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, lifecycle=Lifecycle.RENUMBERED)
+
+
+def _warehouse(unit: DeviceUnit) -> WarehouseId:
+    assert isinstance(unit.holder, WarehouseId), "a unit in stock is in a warehouse"
+    return unit.holder
+
+
+def _customer(unit: DeviceUnit) -> CustomerId:
+    assert isinstance(unit.holder, CustomerId), "a unit at a site is with a customer"
+    return unit.holder

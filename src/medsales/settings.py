@@ -1,0 +1,49 @@
+"""What an operator can set, each by an environment variable; nothing set is a good choice."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_home() -> Path:
+    """Where an installation keeps its data: the user's data folder, for root the machine's.
+
+    PostgreSQL refuses to run as root, and the account it runs as cannot enter root's own folder.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/medsales")
+    return user_data_path("medsales", appauthor=False)
+
+
+class Settings(BaseSettings):
+    """MEDSALES_HOME, MEDSALES_DATABASE_URL, MEDSALES_HOST, MEDSALES_PORT and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDSALES_", env_ignore_empty=True)
+
+    home: Path = Field(default_factory=default_home)
+    """The data folder: the embedded database, the secret, nothing else."""
+    database_url: str | None = None
+    """A libpq connection string to PostgreSQL 15 or newer; without it one is embedded."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    connections: int = 20
+    """Database connections per company at most."""
+    wait: float = 2.0
+    """Seconds that a reader with `min_position` waits for the read model."""
+
+    def secret(self) -> str:
+        """The key that signs tokens: MEDSALES_SECRET, or a file made once in the data folder."""
+        if given := os.environ.get("MEDSALES_SECRET"):
+            return given
+        self.home.mkdir(parents=True, exist_ok=True)
+        path = self.home / "secret"
+        with suppress(FileExistsError):
+            new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(new, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+        return path.read_text()

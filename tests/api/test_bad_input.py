@@ -1,0 +1,205 @@
+"""Whatever is sent: a problem that names the field, and never a 500."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from medsales.api.openapi import plural
+from medsales.catalogue import AGGREGATES
+from medsales.domain.kernel import Role
+from tests.api.conftest import Api, ToyBox
+
+PUT = "/toy-boxes/toy-box:1/put-toys-in"
+MIB = 1024 * 1024
+DEEP = b"[" * 100_000
+
+
+def send(api: Api, body: bytes, path: str = PUT) -> Any:
+    headers = {"Idempotency-Key": f"raw-{next(api.keys)}", "Content-Type": "application/json"}
+    return api.http.post(path, content=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", "body"),
+        (b"{", "body"),
+        (b"[]", "body"),
+        (b"null", "body"),
+        (b'"text"', "body"),
+        (b'{"toys": 7}', "toys"),
+        (b'{"toys": [{"name": 7}]}', "toys.0.name"),
+        (b'{"toys": [{"name": "a"}, {"name": "b", "pieces": "many"}]}', "toys.1.pieces"),
+        (b'{"toys": [{"name": "a", "pieces": 1e999}]}', "toys.0.pieces"),
+        (b'{"toys": [{"name": "a", "pieces": NaN}]}', "toys.0.pieces"),
+        (b'{"toys": [{"name": "a", "pieces": Infinity}]}', "toys.0.pieces"),
+        (b'{"toys": [{"name": "a", "pieces": ' + b"9" * 10_000 + b"}]}", "toys.0.pieces"),
+        (b'{"toys": [{"name": "' + b"x" * 10_000 + b'"}]}', "toys.0.name"),
+        (b'{"toys": [{"name": "a\\u0000"}]}', "toys.0.name"),
+        (b'{"remark": "a\\u0000"}', "remark"),
+        (b'{"remark": "\\ud800"}', "body"),
+        (b'{"remark": "\xff"}', "body"),
+        (b'{"remark": "a\x00"}', "body"),
+        (b'{"colour": "red"}', "colour"),
+        (b'{"remark": ' + DEEP, "body"),
+        (b'{"toys": ' + DEEP + b"]" * 100_000 + b"}", "body"),
+        (b'\xef\xbb\xbf{"remark": "byte order mark"}', "body"),
+    ],
+)
+def test_a_bad_body_is_told_by_field(api: Api, body: bytes, field: str) -> None:
+    api.build()
+    answer = send(api, body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["code"] == "input.invalid"
+    assert answer.json()["errors"][0]["field"] == field
+    assert api.positions() == 1
+
+
+def test_a_long_text_and_a_big_number_are_kept_where_they_are_allowed(api: Api) -> None:
+    api.build()
+    body = {"toys": [{"name": "a", "pieces": 10**30}], "remark": "长" * 10_000}
+    assert api.post(PUT, body).status_code == 200
+    assert api.get("/facts/2", Role.AUDITOR).json()["payload"] == body
+
+
+def test_a_backslash_before_u0000_is_no_nul(api: Api) -> None:
+    api.build()
+    assert api.post(PUT, {"remark": "\\u0000", "toys": [{"name": "a"}]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/toy-boxes/toy-box:%00/put-toys-in",
+        "/toy-boxes/toy-box:%ff/put-toys-in",
+        "/toy-boxes/toy-box:%ED%A0%80/put-toys-in",
+        PUT + "?reason=%00",
+        PUT + "?reason=%ff",
+        PUT + "?%00=1",
+        "/%00",
+        "/facts?subject=%00",
+    ],
+)
+def test_an_address_that_is_no_text_is_refused(api: Api, path: str) -> None:
+    answer = send(api, b"{}", path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "text.malformed")
+
+
+def test_control_characters_in_an_id_are_refused(api: Api) -> None:
+    answer = send(api, b"{}", "/toy-boxes/toy-box:%0a/put-toys-in")
+    assert answer.json()["errors"][0]["field"] == "id"
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    for _ in range(size // 65536 + 1):
+        yield b" " * 65536
+
+
+def test_a_body_over_one_mebibyte_is_too_large(api: Api) -> None:
+    answer = send(api, b" " * (MIB + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body.too_large")
+
+
+def test_a_body_that_does_not_tell_its_size_is_too_large_all_the_same(api: Api) -> None:
+    answer = api.http.post(PUT, content=chunks(MIB), headers={"Idempotency-Key": "big"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body.too_large")
+
+
+def test_a_body_of_just_one_mebibyte_is_read(api: Api) -> None:
+    api.build()
+    body = json.dumps({"toys": [{"name": "a"}]}).encode()
+    assert send(api, body + b" " * (MIB - len(body))).status_code == 200
+
+
+def test_a_batch_may_be_larger_but_not_without_end(api: Api) -> None:
+    assert send(api, b" " * (2 * MIB), "/commands").status_code == 422
+    assert send(api, b" " * (8 * MIB + 1), "/commands").status_code == 413
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /facts HTTP/1.1\r\nHost: x\r\nX-Nul: a\0b\r\n\r\n",
+        b"GET /caf\xc3\xa9 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /x\0y HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /facts?a=\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /facts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n"
+        b"Connection: close\r\n\r\n",
+        b"POST /commands HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /commands HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_raw_bytes_are_a_bad_request_at_most(api: Api, raw: bytes) -> None:
+    address = urlsplit(api.server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as conn:
+        conn.sendall(raw)
+        answer = conn.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 4"), answer
+
+
+TEXT = st.text(max_size=30) | st.sampled_from(["\0", "\ud800", "x" * 10_000, "1e999", "∞", "NaN"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda part: st.lists(part, max_size=4) | st.dictionaries(TEXT, part, max_size=4),
+    max_leaves=12,
+)
+COMMANDS = [
+    (plural(aggregate.kind), name, command)
+    for aggregate in (*AGGREGATES, ToyBox)
+    for name, command in aggregate.commands.items()
+    if name != "break-toy-box"
+]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A command's route with a body that holds some of its fields, and anything in them."""
+    kind, name, command = draw(st.sampled_from(COMMANDS))
+    fields = draw(st.lists(st.sampled_from([*command.model_fields, "other"]), max_size=6))
+    body: Any = {field: draw(JSON) for field in fields} if draw(st.integers(0, 4)) else draw(JSON)
+    id = quote(draw(TEXT).encode("utf-8", "surrogatepass"), safe="")
+    path = f"/{kind}/{name}" if command.is_beginning() else f"/{kind}/{id}/{name}"
+    return path, json.dumps(body, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(request=requests())
+def test_no_command_ever_fails_for_what_it_is_sent(api: Api, request: tuple[str, bytes]) -> None:
+    path, body = request
+    api.http.headers.update(api.auth(Role.SYSTEM))
+    answer = send(api, body, path)
+    assert answer.status_code < 500, (path, body, answer.text)
+    if answer.status_code != 200:
+        assert answer.json()["sentences"]["zh"]
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    path=st.sampled_from(["/facts", "/refusals", "/toy-counts", "/facts/1", PUT]),
+    name=st.sampled_from(
+        "subject kind actor since until after upto limit min_position effective_at reason".split()
+    ),
+    value=TEXT | st.integers().map(str) | st.datetimes().map(str),
+)
+def test_no_question_ever_fails_for_its_parameters(
+    api: Api, path: str, name: str, value: str
+) -> None:
+    api.project()
+    query = f"{name}={quote(value.encode('utf-8', 'surrogatepass'))}"
+    answer = api.http.get(f"{path}?{query}", headers=api.auth(Role.AUDITOR))
+    assert answer.status_code < 500 or answer.json()["code"] == "read_model.behind", answer.text
