@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 from pydantic_core import to_json
 
 from medsales.api.auth import Caller
-from medsales.api.commands import KEY, Moment, must_be_text, parsed
+from medsales.api.commands import KEY, Moment, decoded, must_be_text
 from medsales.api.limits import BATCH_PATH
 from medsales.api.problems import Problem, Trouble, language, problem, trouble
 from medsales.domain.kernel import PRINTABLE, Aggregate, Command, Note, Value
@@ -79,7 +79,7 @@ def batch_routes(aggregates: Iterable[type[Aggregate]]) -> APIRouter:
         caller: Caller, body: Annotated[bytes, Depends(_bytes)], request: Request
     ) -> Response:
         """Each command is answered for itself, as if sent alone; all are appended together."""
-        asks = [_ask(item, commands, caller.actor) for item in parsed(Received, body).items]
+        asks = [_ask(item, commands, caller.actor) for item in decoded(Received, body).items]
         good = {n: ask for n, ask in enumerate(asks) if isinstance(ask, Ask)}
         told = dict(zip(good, caller.company.app.handle_many([*good.values()]), strict=True))
         tongue = language(request.headers.get("Accept-Language"))
@@ -102,9 +102,9 @@ def commands_by_name(aggregates: Iterable[type[Aggregate]]) -> Commands:
 def _ask(raw: JsonValue, commands: Commands, actor: Actor) -> Ask | Trouble:
     try:
         must_be_text(raw)
-        item = parsed(Item, to_json(raw))
+        item = decoded(Item, to_json(raw))
         return Ask(
-            parsed(_known(commands, item.command), to_json(item.body)),
+            decoded(_known(commands, item.command), to_json(item.body)),
             actor,
             item.id,
             key=item.key,

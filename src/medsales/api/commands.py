@@ -170,13 +170,18 @@ def _body(command_type: type[Command[Any]]) -> Callable[..., Any]:
 
 def parsed(kind: type[M], body: bytes) -> M:
     """The message in a body. Raises Trouble 422, which names the fields that are wrong."""
-    try:
-        message = kind.__pydantic_validator__.validate_json(body)
-    except ValidationError as error:
-        raise trouble(error) from error
+    message = decoded(kind, body)
     if b"\\u0000" in body:
         must_be_text(from_json(body))
-    return message  # type: ignore[no-any-return]
+    return message
+
+
+def decoded(kind: type[M], body: bytes) -> M:
+    """As `parsed`, but its texts may hold what PostgreSQL does not take."""
+    try:
+        return kind.__pydantic_validator__.validate_json(body)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise trouble(error) from error
 
 
 def must_be_text(value: JsonValue) -> None:

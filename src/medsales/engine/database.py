@@ -66,10 +66,12 @@ class Database(PostgresDatastore):
     @contextmanager
     def reading(self) -> Iterator[Db]:
         """One snapshot: everything read inside belongs to the same moment."""
-        with self.get_connection() as conn, conn.transaction():
-            db = conn.cursor()
-            db.execute("set transaction isolation level repeatable read read only")
-            yield db
+        with self.get_connection() as conn:
+            conn.execute("begin isolation level repeatable read read only")
+            try:
+                yield conn.cursor()
+            finally:
+                conn.rollback()
 
 
 def connection_settings(url: str, schema: str) -> dict[str, Any]:

@@ -30,9 +30,6 @@ class Loaded:
     state: Aggregate
 
 
-LONGEST_ID = 200
-"""Characters; what is longer fits neither a `Ref` nor the database's index."""
-
 GIVEN = ("id", "by", "at")
 """What every decision may ask for besides aggregates."""
 

@@ -179,12 +179,16 @@ class DispatchShipment(Command[Shipment]):
         return (
             Also(self.order, record),
             *(Also(unit, ship) for unit in self.units),
-            *(Also(some.lot, self._ship_lot(some, id)) for some in self.quantities),
+            *(Also(some.lot, self._ship_lot(some, id, customer)) for some in self.quantities),
         )
 
-    def _ship_lot(self, some: LotQuantity, id: ShipmentId) -> ShipLot:
+    def _ship_lot(self, some: LotQuantity, id: ShipmentId, customer: CustomerId) -> ShipLot:
         return ShipLot(
-            shipment=id, order=self.order, warehouse=some.warehouse, quantity=some.quantity
+            shipment=id,
+            order=self.order,
+            customer=customer,
+            warehouse=some.warehouse,
+            quantity=some.quantity,
         )
 
 

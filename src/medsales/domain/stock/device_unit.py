@@ -25,6 +25,7 @@ from medsales.domain.ids import (
 from medsales.domain.kernel import Aggregate, Also, Command, Event, Refused, Role, Term, Text
 from medsales.domain.parties.customer import Customer
 from medsales.domain.stock.lot import Lot, OpenLot
+from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
 from medsales.domain.udi import ScannedUdi, Udi
@@ -63,6 +64,11 @@ class Quality(Term):
     NONCONFORMING = "nonconforming", "不合格"
 
 
+ZONE_FOR = {
+    Quality.QUARANTINE: Zone.PENDING,
+    Quality.RELEASED: Zone.QUALIFIED,
+    Quality.NONCONFORMING: Zone.UNQUALIFIED,
+}
 USED_BY = {Placement.DEMO, Placement.LOAN, Placement.RENTAL}
 TERMINAL = {Lifecycle.CONSUMED, Lifecycle.SCRAPPED, Lifecycle.RENUMBERED}
 IN_USE = {Lifecycle.INSTALLED, Lifecycle.IN_SERVICE}
@@ -78,8 +84,7 @@ class DeviceUnit(Aggregate):
     quality: Quality = Quality.QUARANTINE
     owner: PartyId | None = None
     """None while it is ours."""
-    holder: PartyId | None = None
-    zone: Zone | None = None
+    place: Place | None = None
     product: ProductId | None = None
     lot: LotId | None = None
     order: OrderId | None = None
@@ -93,6 +98,16 @@ class DeviceUnit(Aggregate):
     before_repair: Lifecycle = Lifecycle.IN_SERVICE
     parent: DeviceUnitId | None = None
     parts: frozenset[DeviceUnitId] = frozenset()
+
+    @property
+    def stock(self) -> Stock:
+        assert self.product is not None, "the engine asks existing units only"
+        assert self.place is not None, "a unit that was received is somewhere (U2)"
+        return Stock(product=self.product, lot=self.lot, place=self.place)
+
+    @property
+    def customer(self) -> CustomerId:
+        return self.stock.place.customer()
 
     def must_be(self, *stages: Lifecycle) -> None:
         if self.lifecycle not in stages:
@@ -209,11 +224,12 @@ class ReceiveUnit(Command[DeviceUnit]):
         warehouse.must_have(Zone.PENDING)
         received = UnitReceived(
             udi=self.udi,
-            product=self.product,
-            lot=self.lot,
-            warehouse=self.warehouse,
-            zone=Zone.PENDING,
             supplier=self.supplier,
+            moved=Movement(
+                product=self.product,
+                lot=self.lot,
+                destination=Place(holder=self.warehouse, zone=Zone.PENDING),
+            ),
         )
         return received, *self._lot_opened(), *self._held_with(lot)
 
@@ -230,20 +246,16 @@ class ReceiveUnit(Command[DeviceUnit]):
 
 class UnitReceived(Event[DeviceUnit]):
     udi: Udi
-    product: ProductId
-    lot: LotId | None = None
-    warehouse: WarehouseId
-    zone: Zone
     supplier: str | None = None
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
             unit,
             lifecycle=Lifecycle.IN_STOCK,
-            product=self.product,
-            lot=self.lot,
-            holder=self.warehouse,
-            zone=self.zone,
+            product=self.moved.product,
+            lot=self.moved.lot,
+            place=self.moved.destination,
             expires=self.udi.expires,
         )
 
@@ -265,26 +277,24 @@ class InspectUnit(Command[DeviceUnit]):
         if unit.quality is self.verdict:
             return None
         unit.must_not_have_failed()
+        here = unit.stock
+        zone = Zone.QUALIFIED if self.passed else Zone.UNQUALIFIED
         return UnitInspected(
             quality=self.verdict,
-            warehouse=_warehouse(unit),
-            zone_before=unit.zone or Zone.PENDING,
-            zone=Zone.QUALIFIED if self.passed else Zone.UNQUALIFIED,
             inspector=by,
             remark=self.remark,
+            moved=here.to(Place(holder=here.place.holder, zone=zone)),
         )
 
 
 class UnitInspected(Event[DeviceUnit]):
     quality: Quality
-    warehouse: WarehouseId
-    zone_before: Zone
-    zone: Zone
     inspector: str
     remark: str | None = None
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, quality=self.quality, zone=self.zone)
+        return replace(unit, quality=self.quality, place=self.moved.destination)
 
 
 class ReserveUnit(Command[DeviceUnit]):
@@ -306,16 +316,16 @@ class ReserveUnit(Command[DeviceUnit]):
         return UnitReserved(
             order=self.order,
             customer=self.customer,
-            warehouse=_warehouse(unit),
             disclosed_as_used=unit.used,
+            stock=unit.stock,
         )
 
 
 class UnitReserved(Event[DeviceUnit]):
     order: OrderId
     customer: CustomerId
-    warehouse: WarehouseId
     disclosed_as_used: bool = False
+    stock: Stock
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, lifecycle=Lifecycle.RESERVED, order=self.order)
@@ -333,12 +343,12 @@ class ReleaseUnit(Command[DeviceUnit]):
             return None
         unit.must_be(Lifecycle.RESERVED)
         unit.must_belong_to(self.order)
-        return UnitReleased(order=self.order, warehouse=_warehouse(unit))
+        return UnitReleased(order=self.order, stock=unit.stock)
 
 
 class UnitReleased(Event[DeviceUnit]):
     order: OrderId
-    warehouse: WarehouseId
+    stock: Stock
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, lifecycle=Lifecycle.IN_STOCK, order=None)
@@ -355,21 +365,26 @@ class TransferUnit(Command[DeviceUnit]):
         if unit.lifecycle is Lifecycle.IN_TRANSIT and unit.destination == self.to:
             return None
         unit.must_be(Lifecycle.IN_STOCK)
-        here = _warehouse(unit)
-        if here == self.to:
+        here = unit.stock
+        if here.place.holder == self.to:
             return None
-        to.must_have(unit.zone or Zone.PENDING)
-        return UnitTransferred(warehouse=here, zone=unit.zone or Zone.PENDING, destination=self.to)
+        to.must_have(here.place.zone or Zone.PENDING)
+        # On the way it stays in the care of the warehouse that sent it (U2).
+        on_the_way = Place(holder=here.place.holder)
+        return UnitTransferred(target=self.to, moved=here.to(on_the_way))
 
 
 class UnitTransferred(Event[DeviceUnit]):
-    warehouse: WarehouseId
-    zone: Zone
-    destination: WarehouseId
+    target: WarehouseId
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        # On the way between two warehouses it stays in the care of the one that sent it (U2).
-        return replace(unit, lifecycle=Lifecycle.IN_TRANSIT, destination=self.destination)
+        return replace(
+            unit,
+            lifecycle=Lifecycle.IN_TRANSIT,
+            place=self.moved.destination,
+            destination=self.target,
+        )
 
 
 class ArriveUnit(Command[DeviceUnit]):
@@ -380,27 +395,31 @@ class ArriveUnit(Command[DeviceUnit]):
     warehouse: WarehouseId
 
     def decide(self, unit: DeviceUnit) -> UnitArrived | None:
-        if unit.lifecycle is Lifecycle.IN_STOCK and unit.holder == self.warehouse:
+        here = unit.stock
+        if unit.lifecycle is Lifecycle.IN_STOCK and here.place.holder == self.warehouse:
             return None
         unit.must_be(Lifecycle.IN_TRANSIT)
         if unit.destination != self.warehouse:
+            towards = unit.destination or here.place.holder
             raise Refused(
                 "unit.other_destination",
-                f"the unit is on its way to {unit.destination or unit.holder}",
-                f"该器械正运往 {unit.destination or unit.holder}",
+                f"the unit is on its way to {towards}",
+                f"该器械正运往 {towards}",
             )
-        return UnitArrived(
-            warehouse=self.warehouse, sent_from=_warehouse(unit), zone=unit.zone or Zone.PENDING
-        )
+        there = Place(holder=self.warehouse, zone=ZONE_FOR[unit.quality])
+        return UnitArrived(moved=here.to(there))
 
 
 class UnitArrived(Event[DeviceUnit]):
-    warehouse: WarehouseId
-    sent_from: WarehouseId
-    zone: Zone
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, lifecycle=Lifecycle.IN_STOCK, holder=self.warehouse, destination=None)
+        return replace(
+            unit,
+            lifecycle=Lifecycle.IN_STOCK,
+            place=self.moved.destination,
+            destination=None,
+        )
 
 
 class ShipUnit(Command[DeviceUnit]):
@@ -424,8 +443,7 @@ class ShipUnit(Command[DeviceUnit]):
             shipment=self.shipment,
             order=self.order,
             customer=self.customer,
-            warehouse=_warehouse(unit),
-            zone=unit.zone or Zone.QUALIFIED,
+            moved=unit.stock.to(Place(holder=self.shipment)),
         )
 
 
@@ -433,11 +451,10 @@ class UnitShipped(Event[DeviceUnit]):
     shipment: ShipmentId
     order: OrderId
     customer: CustomerId
-    warehouse: WarehouseId
-    zone: Zone
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, lifecycle=Lifecycle.IN_TRANSIT, holder=self.shipment, zone=None)
+        return replace(unit, lifecycle=Lifecycle.IN_TRANSIT, place=self.moved.destination)
 
 
 class DeliverUnit(Command[DeviceUnit]):
@@ -449,28 +466,34 @@ class DeliverUnit(Command[DeviceUnit]):
     customer: CustomerId
 
     def decide(self, unit: DeviceUnit) -> UnitDelivered | None:
-        if unit.holder == self.customer and unit.placement is Placement.SOLD:
+        here = unit.stock
+        if here.place.holder == self.customer and unit.placement is Placement.SOLD:
             return None
         unit.must_be(Lifecycle.IN_TRANSIT)
-        if unit.holder != self.shipment:
+        if here.place.holder != self.shipment:
             raise Refused(
                 "unit.other_shipment",
-                f"the unit travels with {unit.holder}, not with {self.shipment}",
-                f"该器械随 {unit.holder} 运输, 而非 {self.shipment}",
+                f"the unit travels with {here.place.holder}, not with {self.shipment}",
+                f"该器械随 {here.place.holder} 运输, 而非 {self.shipment}",
             )
-        return UnitDelivered(shipment=self.shipment, customer=self.customer)
+        return UnitDelivered(
+            shipment=self.shipment,
+            customer=self.customer,
+            moved=here.to(Place(holder=self.customer)),
+        )
 
 
 class UnitDelivered(Event[DeviceUnit]):
     shipment: ShipmentId
     customer: CustomerId
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
             unit,
             lifecycle=Lifecycle.AT_SITE,
             placement=Placement.SOLD,
-            holder=self.customer,
+            place=self.moved.destination,
             owner=self.customer,
         )
 
@@ -489,7 +512,8 @@ class PlaceUnit(Command[DeviceUnit]):
     def decide(
         self, unit: DeviceUnit, customer: Customer, lot: Lot | None, at: datetime
     ) -> UnitPlaced | None:
-        if (unit.placement, unit.holder) == (self.placement, self.customer):
+        there = Place(holder=self.customer)
+        if (unit.placement, unit.place) == (self.placement, there):
             return None
         if self.placement in (Placement.STOCK, Placement.SOLD):
             raise Refused(
@@ -506,8 +530,7 @@ class PlaceUnit(Command[DeviceUnit]):
             customer=self.customer,
             agreement=self.agreement,
             due_back=self.due_back,
-            warehouse=_warehouse(unit),
-            zone=unit.zone or Zone.QUALIFIED,
+            moved=unit.stock.to(there),
         )
 
 
@@ -516,16 +539,14 @@ class UnitPlaced(Event[DeviceUnit]):
     customer: CustomerId
     agreement: str
     due_back: date
-    warehouse: WarehouseId
-    zone: Zone
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
             unit,
             lifecycle=Lifecycle.AT_SITE,
             placement=self.placement,
-            holder=self.customer,
-            zone=None,
+            place=self.moved.destination,
             due_back=self.due_back,
             used=unit.used or self.placement in USED_BY,
         )
@@ -572,7 +593,7 @@ class SellPlacedUnit(Command[DeviceUnit]):
         self, unit: DeviceUnit, product: Product, lot: Lot | None, at: datetime
     ) -> PlacedUnitSold:
         unit.must_be(*WITH_CUSTOMER)
-        if unit.due_back is None or unit.holder != self.customer:
+        if unit.due_back is None or unit.customer != self.customer:
             raise Refused(
                 "placement.none",
                 f"the unit is not placed with {self.customer}",
@@ -586,6 +607,7 @@ class SellPlacedUnit(Command[DeviceUnit]):
             customer=self.customer,
             placement_before=unit.placement,
             disclosed_as_used=unit.used,
+            stock=unit.stock,
         )
 
 
@@ -594,6 +616,7 @@ class PlacedUnitSold(Event[DeviceUnit]):
     customer: CustomerId
     placement_before: Placement
     disclosed_as_used: bool
+    stock: Stock
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
@@ -617,7 +640,7 @@ class InstallUnit(Command[DeviceUnit]):
         unit.must_be(Lifecycle.AT_SITE)
         unit.must_be_usable(lot)
         return UnitInstalled(
-            customer=_customer(unit),
+            customer=unit.customer,
             department=self.department,
             engineer=by,
             checklist=self.checklist,
@@ -649,7 +672,7 @@ class AcceptInstallation(Command[DeviceUnit]):
             return None
         unit.must_be(Lifecycle.INSTALLED)
         return InstallationAccepted(
-            customer=_customer(unit),
+            customer=unit.customer,
             accepted_by=self.accepted_by,
             # Only the first acceptance starts it: moving a unit does not make it younger.
             warranty_until=unit.warranty_until or months_after(at.date(), self.warranty_months),
@@ -678,7 +701,7 @@ class UninstallUnit(Command[DeviceUnit]):
         if unit.lifecycle is Lifecycle.AT_SITE:
             return None
         unit.must_be(*IN_USE)
-        return UnitUninstalled(customer=_customer(unit), reason=self.reason)
+        return UnitUninstalled(customer=unit.customer, reason=self.reason)
 
 
 class UnitUninstalled(Event[DeviceUnit]):
@@ -709,7 +732,7 @@ class ConsumeUnit(Command[DeviceUnit]):
                 "the unit is still ours; an order sells it before it is used up",
                 "该器械仍属我方, 须先由订单售出再登记使用",
             )
-        return UnitConsumed(customer=_customer(unit), reference=self.reference)
+        return UnitConsumed(customer=unit.customer, reference=self.reference)
 
 
 class UnitConsumed(Event[DeviceUnit]):
@@ -781,7 +804,7 @@ class ReturnUnit(Command[DeviceUnit]):
     def decide(self, unit: DeviceUnit) -> UnitReturned:
         unit.must_be(Lifecycle.AT_SITE)
         unit.must_belong_to(self.order)
-        return UnitReturned(customer=_customer(unit), order=self.order, reason=self.reason)
+        return UnitReturned(customer=unit.customer, order=self.order, reason=self.reason)
 
 
 class CollectUnit(Command[DeviceUnit]):
@@ -801,7 +824,7 @@ class CollectUnit(Command[DeviceUnit]):
                 "the unit is sold; it comes back as a return under its order",
                 "该器械已售出, 须按订单办理退货",
             )
-        return UnitReturned(customer=_customer(unit), reason=self.reason)
+        return UnitReturned(customer=unit.customer, reason=self.reason)
 
 
 class UnitReturned(Event[DeviceUnit]):
@@ -823,13 +846,18 @@ class TakeBackUnit(Command[DeviceUnit]):
     def decide(self, unit: DeviceUnit, warehouse: Warehouse) -> UnitTakenBack:
         unit.must_be(Lifecycle.RETURNING)
         warehouse.must_have(Zone.RETURNS)
-        return UnitTakenBack(warehouse=self.warehouse, zone=Zone.RETURNS, customer=_customer(unit))
+        there = Place(holder=self.warehouse, zone=Zone.RETURNS)
+        return UnitTakenBack(
+            customer=unit.customer,
+            placement_before=unit.placement,
+            moved=unit.stock.to(there),
+        )
 
 
 class UnitTakenBack(Event[DeviceUnit]):
-    warehouse: WarehouseId
-    zone: Zone
     customer: CustomerId
+    placement_before: Placement
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
@@ -838,8 +866,7 @@ class UnitTakenBack(Event[DeviceUnit]):
             placement=Placement.STOCK,
             quality=Quality.QUARANTINE,
             owner=None,
-            holder=self.warehouse,
-            zone=self.zone,
+            place=self.moved.destination,
             order=None,
             due_back=None,
             used=True,
@@ -905,7 +932,7 @@ class ReplacePart(Command[DeviceUnit]):
                 f"{self.removed} is not a part of this unit",
                 f"{self.removed} 不是该器械的部件",
             )
-        customer = _customer(unit)
+        customer = unit.customer
         swap = PartReplaced(fitted=self.fitted, removed=self.removed)
         fit = Also(self.fitted, FitPart(system=id, customer=customer))
         take_out = self.removed and Also(self.removed, TakeOutPart(system=id))
@@ -936,16 +963,14 @@ class FitPart(Command[DeviceUnit]):
         return PartFitted(
             system=self.system,
             customer=self.customer,
-            warehouse=_warehouse(unit),
-            zone=unit.zone or Zone.QUALIFIED,
+            moved=unit.stock.to(Place(holder=self.customer)),
         )
 
 
 class PartFitted(Event[DeviceUnit]):
     system: DeviceUnitId
     customer: CustomerId
-    warehouse: WarehouseId
-    zone: Zone
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
@@ -953,8 +978,7 @@ class PartFitted(Event[DeviceUnit]):
             lifecycle=Lifecycle.INSTALLED,
             placement=Placement.SOLD,
             owner=self.customer,
-            holder=self.customer,
-            zone=None,
+            place=self.moved.destination,
             parent=self.system,
         )
 
@@ -967,7 +991,7 @@ class TakeOutPart(Command[DeviceUnit]):
     system: DeviceUnitId
 
     def decide(self, unit: DeviceUnit) -> PartTakenOut:
-        return PartTakenOut(system=self.system, customer=_customer(unit))
+        return PartTakenOut(system=self.system, customer=unit.customer)
 
 
 class PartTakenOut(Event[DeviceUnit]):
@@ -990,16 +1014,13 @@ class ScrapUnit(Command[DeviceUnit]):
         if unit.lifecycle is Lifecycle.SCRAPPED:
             return None
         unit.must_be(Lifecycle.IN_STOCK, Lifecycle.UNDER_REPAIR)
-        return UnitScrapped(
-            reason=self.reason, holder=unit.holder, zone=unit.zone, evidence=self.evidence
-        )
+        return UnitScrapped(reason=self.reason, evidence=self.evidence, moved=unit.stock.to(None))
 
 
 class UnitScrapped(Event[DeviceUnit]):
     reason: str
-    holder: PartyId | None = None
-    zone: Zone | None = None
     evidence: Evidence | None = None
+    moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, lifecycle=Lifecycle.SCRAPPED)
@@ -1059,13 +1080,3 @@ class SerialLinked(Event[DeviceUnit]):
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, lifecycle=Lifecycle.RENUMBERED)
-
-
-def _warehouse(unit: DeviceUnit) -> WarehouseId:
-    assert isinstance(unit.holder, WarehouseId), "a unit in stock is in a warehouse"
-    return unit.holder
-
-
-def _customer(unit: DeviceUnit) -> CustomerId:
-    assert isinstance(unit.holder, CustomerId), "a unit at a site is with a customer"
-    return unit.holder

@@ -11,23 +11,16 @@ from medsales.domain.ids import (
     CustomerId,
     LotId,
     OrderId,
-    PartyId,
     ProductId,
     ShipmentId,
     WarehouseId,
 )
-from medsales.domain.kernel import Aggregate, Command, Event, Refused, Role, Text, Value
+from medsales.domain.kernel import Aggregate, Command, Event, Refused, Role, Text
+from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
 from medsales.domain.udi import ScannedUdi, Udi
 from medsales.domain.values import PartialDate, Quantity
-
-
-class Place(Value):
-    """Who has goods, and in which zone when it is a warehouse of ours."""
-
-    holder: PartyId
-    zone: Zone | None = None
 
 
 @dataclass(frozen=True)
@@ -86,16 +79,19 @@ class Lot(Aggregate):
                 f"该批次在 {warehouse} 为 {order} 预占 {reserved}, 不足 {quantity}",
             )
 
-    def with_moved(self, quantity: int, here: Place | None, there: Place | None) -> Lot:
+    def stock(self, id: LotId, place: Place, quantity: int) -> Stock:
+        assert self.product is not None, "the engine asks existing lots only"
+        return Stock(product=self.product, lot=id, quantity=quantity, place=place)
+
+    def with_moved(self, moved: Movement) -> Lot:
         amounts = dict(self.amounts)
-        if here is not None:
-            amounts[here] = amounts.get(here, 0) - quantity
-        if there is not None:
-            amounts[there] = amounts.get(there, 0) + quantity
+        for place, change in ((moved.source, -moved.quantity), (moved.destination, moved.quantity)):
+            if place is not None:
+                amounts[place] = amounts.get(place, 0) + change
         return replace(self, amounts={place: n for place, n in amounts.items() if n})
 
-    def with_reserved(self, order: OrderId, warehouse: WarehouseId, change: int) -> Lot:
-        key = (order, warehouse)
+    def with_reserved(self, order: OrderId, stock: Stock, change: int) -> Lot:
+        key = (order, stock.place.warehouse())
         reserved = {**self.reserved, key: self.reserved.get(key, 0) + change}
         return replace(self, reserved={key: n for key, n in reserved.items() if n})
 
@@ -162,7 +158,7 @@ class ReceiveLot(Command[Lot]):
         return LotId.of(self.udi.di or "", self.udi.lot)
 
     def decide(
-        self, lot: Lot, product: Product, warehouse: Warehouse
+        self, lot: Lot, id: LotId, product: Product, warehouse: Warehouse
     ) -> tuple[Event[Lot], ...] | None:
         if self.delivery in lot.deliveries:
             return None
@@ -174,23 +170,24 @@ class ReceiveLot(Command[Lot]):
         opened = OpenLot(udi=self.udi, product=self.product).decide(lot)
         received = LotReceived(
             udi=self.udi,
-            product=self.product,
-            quantity=self.quantity,
-            to=Place(holder=self.warehouse, zone=Zone.PENDING),
             delivery=self.delivery,
+            moved=Movement(
+                product=self.product,
+                lot=id,
+                quantity=self.quantity,
+                destination=Place(holder=self.warehouse, zone=Zone.PENDING),
+            ),
         )
         return (opened, received) if opened else (received,)
 
 
 class LotReceived(Event[Lot]):
     udi: Udi
-    product: ProductId
-    quantity: int
-    to: Place
     delivery: str
+    moved: Movement
 
     def apply(self, lot: Lot, /) -> Lot:
-        arrived = lot.with_moved(self.quantity, None, self.to)
+        arrived = lot.with_moved(self.moved)
         return replace(arrived, deliveries=lot.deliveries | {self.delivery})
 
 
@@ -206,7 +203,7 @@ class InspectLot(Command[Lot]):
     passed: bool
     remark: Text | None = None
 
-    def decide(self, lot: Lot, warehouse: Warehouse, by: str) -> LotInspected:
+    def decide(self, lot: Lot, id: LotId, warehouse: Warehouse, by: str) -> LotInspected:
         verdict = Zone.QUALIFIED if self.passed else Zone.UNQUALIFIED
         if self.zone not in (Zone.PENDING, Zone.RETURNS):
             raise Refused(
@@ -218,32 +215,21 @@ class InspectLot(Command[Lot]):
         here = Place(holder=self.warehouse, zone=self.zone)
         lot.must_have(here, self.quantity)
         return LotInspected(
-            product=_known(lot),
-            quantity=self.quantity,
-            here=here,
-            to=Place(holder=self.warehouse, zone=verdict),
             passed=self.passed,
             inspector=by,
             remark=self.remark,
+            moved=lot.stock(id, here, self.quantity).to(Place(holder=self.warehouse, zone=verdict)),
         )
 
 
-def _known(lot: Lot) -> ProductId:
-    assert lot.product is not None, "the engine asks existing lots only"
-    return lot.product
-
-
 class LotInspected(Event[Lot]):
-    product: ProductId
-    quantity: int
-    here: Place
-    to: Place
     passed: bool
     inspector: str
     remark: str | None = None
+    moved: Movement
 
     def apply(self, lot: Lot, /) -> Lot:
-        return lot.with_moved(self.quantity, self.here, self.to)
+        return lot.with_moved(self.moved)
 
 
 class TransferLot(Command[Lot]):
@@ -255,26 +241,20 @@ class TransferLot(Command[Lot]):
     to: WarehouseId
     quantity: Quantity
 
-    def decide(self, lot: Lot, warehouse: Warehouse, to: Warehouse) -> LotTransferred:
+    def decide(self, lot: Lot, id: LotId, warehouse: Warehouse, to: Warehouse) -> LotTransferred:
         warehouse.must_have(Zone.QUALIFIED)
         to.must_have(Zone.QUALIFIED)
         lot.must_have_free(self.warehouse, self.quantity)
-        return LotTransferred(
-            product=_known(lot),
-            quantity=self.quantity,
-            here=Place(holder=self.warehouse, zone=Zone.QUALIFIED),
-            to=Place(holder=self.to, zone=Zone.QUALIFIED),
-        )
+        here = Place(holder=self.warehouse, zone=Zone.QUALIFIED)
+        there = Place(holder=self.to, zone=Zone.QUALIFIED)
+        return LotTransferred(moved=lot.stock(id, here, self.quantity).to(there))
 
 
 class LotTransferred(Event[Lot]):
-    product: ProductId
-    quantity: int
-    here: Place
-    to: Place
+    moved: Movement
 
     def apply(self, lot: Lot, /) -> Lot:
-        return lot.with_moved(self.quantity, self.here, self.to)
+        return lot.with_moved(self.moved)
 
 
 class ReserveLot(Command[Lot]):
@@ -286,26 +266,20 @@ class ReserveLot(Command[Lot]):
     warehouse: WarehouseId
     quantity: Quantity
 
-    def decide(self, lot: Lot, at: datetime) -> LotReserved:
+    def decide(self, lot: Lot, id: LotId, at: datetime) -> LotReserved:
         lot.must_not_be_held()
         lot.must_not_be_expired(at)
         lot.must_have_free(self.warehouse, self.quantity)
-        return LotReserved(
-            product=_known(lot),
-            order=self.order,
-            warehouse=self.warehouse,
-            quantity=self.quantity,
-        )
+        here = Place(holder=self.warehouse, zone=Zone.QUALIFIED)
+        return LotReserved(order=self.order, stock=lot.stock(id, here, self.quantity))
 
 
 class LotReserved(Event[Lot]):
-    product: ProductId
     order: OrderId
-    warehouse: WarehouseId
-    quantity: int
+    stock: Stock
 
     def apply(self, lot: Lot, /) -> Lot:
-        return lot.with_reserved(self.order, self.warehouse, self.quantity)
+        return lot.with_reserved(self.order, self.stock, +self.stock.quantity)
 
 
 class ReleaseLot(Command[Lot]):
@@ -317,24 +291,18 @@ class ReleaseLot(Command[Lot]):
     warehouse: WarehouseId
     quantity: Quantity
 
-    def decide(self, lot: Lot) -> LotReleased:
+    def decide(self, lot: Lot, id: LotId) -> LotReleased:
         lot.must_be_reserved(self.order, self.warehouse, self.quantity)
-        return LotReleased(
-            product=_known(lot),
-            order=self.order,
-            warehouse=self.warehouse,
-            quantity=self.quantity,
-        )
+        here = Place(holder=self.warehouse, zone=Zone.QUALIFIED)
+        return LotReleased(order=self.order, stock=lot.stock(id, here, self.quantity))
 
 
 class LotReleased(Event[Lot]):
-    product: ProductId
     order: OrderId
-    warehouse: WarehouseId
-    quantity: int
+    stock: Stock
 
     def apply(self, lot: Lot, /) -> Lot:
-        return lot.with_reserved(self.order, self.warehouse, -self.quantity)
+        return lot.with_reserved(self.order, self.stock, -self.stock.quantity)
 
 
 class ShipLot(Command[Lot]):
@@ -344,33 +312,34 @@ class ShipLot(Command[Lot]):
 
     shipment: ShipmentId
     order: OrderId
+    customer: CustomerId
     warehouse: WarehouseId
     quantity: Quantity
 
-    def decide(self, lot: Lot, product: Product, at: datetime) -> LotShipped:
+    def decide(self, lot: Lot, id: LotId, product: Product, at: datetime) -> LotShipped:
         lot.must_not_be_held()
         lot.must_not_be_expired(at)
         product.must_be_registered_on(at.date())
         lot.must_be_reserved(self.order, self.warehouse, self.quantity)
+        here = lot.stock(id, Place(holder=self.warehouse, zone=Zone.QUALIFIED), self.quantity)
         return LotShipped(
-            product=_known(lot),
             order=self.order,
-            quantity=self.quantity,
-            here=Place(holder=self.warehouse, zone=Zone.QUALIFIED),
-            to=Place(holder=self.shipment),
+            customer=self.customer,
+            reserved=here,
+            moved=here.to(Place(holder=self.shipment)),
         )
 
 
 class LotShipped(Event[Lot]):
-    product: ProductId
     order: OrderId
-    quantity: int
-    here: Place
-    to: Place
+    customer: CustomerId
+    reserved: Stock
+    """What had been set aside and now leaves."""
+    moved: Movement
 
     def apply(self, lot: Lot, /) -> Lot:
-        moved = lot.with_moved(self.quantity, self.here, self.to)
-        return moved.with_reserved(self.order, WarehouseId(self.here.holder), -self.quantity)
+        left = lot.with_moved(self.moved)
+        return left.with_reserved(self.order, self.reserved, -self.reserved.quantity)
 
 
 class DeliverLot(Command[Lot]):
@@ -383,27 +352,19 @@ class DeliverLot(Command[Lot]):
     customer: CustomerId
     quantity: Quantity
 
-    def decide(self, lot: Lot) -> LotDelivered:
+    def decide(self, lot: Lot, id: LotId) -> LotDelivered:
         here = Place(holder=self.shipment)
         lot.must_have(here, self.quantity)
-        return LotDelivered(
-            product=_known(lot),
-            order=self.order,
-            quantity=self.quantity,
-            here=here,
-            to=Place(holder=self.customer),
-        )
+        there = Place(holder=self.customer)
+        return LotDelivered(order=self.order, moved=lot.stock(id, here, self.quantity).to(there))
 
 
 class LotDelivered(Event[Lot]):
-    product: ProductId
     order: OrderId
-    quantity: int
-    here: Place
-    to: Place
+    moved: Movement
 
     def apply(self, lot: Lot, /) -> Lot:
-        return lot.with_moved(self.quantity, self.here, self.to)
+        return lot.with_moved(self.moved)
 
 
 class ReturnLot(Command[Lot]):
@@ -417,30 +378,25 @@ class ReturnLot(Command[Lot]):
     quantity: Quantity
     reason: Text
 
-    def decide(self, lot: Lot, warehouse: Warehouse) -> LotReturned:
+    def decide(self, lot: Lot, id: LotId, warehouse: Warehouse) -> LotReturned:
         warehouse.must_have(Zone.RETURNS)
         here = Place(holder=self.customer)
         lot.must_have(here, self.quantity)
+        there = Place(holder=self.warehouse, zone=Zone.RETURNS)
         return LotReturned(
-            product=_known(lot),
             order=self.order,
-            quantity=self.quantity,
-            here=here,
-            to=Place(holder=self.warehouse, zone=Zone.RETURNS),
             reason=self.reason,
+            moved=lot.stock(id, here, self.quantity).to(there),
         )
 
 
 class LotReturned(Event[Lot]):
-    product: ProductId
     order: OrderId
-    quantity: int
-    here: Place
-    to: Place
     reason: str
+    moved: Movement
 
     def apply(self, lot: Lot, /) -> Lot:
-        return lot.with_moved(self.quantity, self.here, self.to)
+        return lot.with_moved(self.moved)
 
 
 class HoldLot(Command[Lot]):
@@ -455,11 +411,10 @@ class HoldLot(Command[Lot]):
     def decide(self, lot: Lot) -> LotHeld | None:
         if self.hold in lot.holds:
             return None
-        return LotHeld(product=_known(lot), hold=self.hold, reason=self.reason)
+        return LotHeld(hold=self.hold, reason=self.reason)
 
 
 class LotHeld(Event[Lot]):
-    product: ProductId
     hold: str
     reason: str
 
@@ -478,11 +433,10 @@ class LiftLotHold(Command[Lot]):
     def decide(self, lot: Lot) -> LotHoldLifted | None:
         if self.hold not in lot.holds:
             return None
-        return LotHoldLifted(product=_known(lot), hold=self.hold, reason=self.reason)
+        return LotHoldLifted(hold=self.hold, reason=self.reason)
 
 
 class LotHoldLifted(Event[Lot]):
-    product: ProductId
     hold: str
     reason: str
 
@@ -500,21 +454,17 @@ class ScrapLot(Command[Lot]):
     quantity: Quantity
     reason: Text
 
-    def decide(self, lot: Lot) -> LotScrapped:
+    def decide(self, lot: Lot, id: LotId) -> LotScrapped:
         here = Place(holder=self.warehouse, zone=self.zone)
         lot.must_have(here, self.quantity)
         if self.zone is Zone.QUALIFIED:
             lot.must_have_free(self.warehouse, self.quantity)
-        return LotScrapped(
-            product=_known(lot), quantity=self.quantity, here=here, reason=self.reason
-        )
+        return LotScrapped(reason=self.reason, moved=lot.stock(id, here, self.quantity).to(None))
 
 
 class LotScrapped(Event[Lot]):
-    product: ProductId
-    quantity: int
-    here: Place
     reason: str
+    moved: Movement
 
     def apply(self, lot: Lot, /) -> Lot:
-        return lot.with_moved(self.quantity, self.here, None)
+        return lot.with_moved(self.moved)
