@@ -11,6 +11,13 @@ from medsales.domain.stock.product import Product
 from medsales.domain.stock.warehouse import Warehouse
 from medsales.domain.terms.price_matrix import PriceMatrix
 from medsales.engine.projection import Projection
+from medsales.processes import lot_hold_reaches_units
+from medsales.projections.customer_360 import Customer360
+from medsales.projections.lot_trace import LotTrace
+from medsales.projections.order_board import OrderBoard
+from medsales.projections.product_list import ProductList
+from medsales.projections.stock_picture import StockPicture
+from medsales.projections.unit_history import UnitHistory
 
 AGGREGATES: tuple[type[Aggregate], ...] = (
     Customer,
@@ -24,4 +31,13 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     Shipment,
 )
 
-PROJECTIONS: tuple[type[Projection], ...] = ()
+PROJECTIONS: tuple[type[Projection], ...] = (
+    ProductList,
+    UnitHistory,
+    LotTrace,
+    StockPicture,
+    OrderBoard,
+    Customer360,
+)
+
+PROCESSES = (lot_hold_reaches_units,)

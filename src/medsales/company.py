@@ -77,4 +77,6 @@ def storage(settings: Settings) -> Iterator[str]:
         yield settings.database_url
         return
     with EmbeddedPostgres(settings.home) as server:
+        server.start()
         yield server.url()
+    server.stopped()

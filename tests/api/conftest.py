@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import APIRouter
+from psycopg.sql import SQL, Identifier
 
 from medsales.api.auth import issue_token
 from medsales.api.main import QUESTIONS, create_app
@@ -22,7 +24,7 @@ from medsales.company import Companies, Company
 from medsales.domain.kernel import Aggregate, Also, Command, Event, Id, Refused, Role, Text, Value
 from medsales.engine import schema
 from medsales.engine.application import MedSales
-from medsales.engine.database import Database
+from medsales.engine.database import Database, connect, schema_of
 from medsales.engine.facts import Fact
 from medsales.engine.follower import Follower
 from medsales.engine.log import Log
@@ -64,7 +66,7 @@ class BuildToyBox(Command[ToyBox]):
     def begins(self) -> ToyBoxId:
         return ToyBoxId.of(self.number)
 
-    def decide(self, box: ToyBox) -> ToyBoxBuilt:
+    def decide(self, _: ToyBox) -> ToyBoxBuilt:
         return ToyBoxBuilt(number=self.number)
 
 
@@ -94,7 +96,7 @@ class BreakToyBox(Command[ToyBox]):
 
     allowed = (Role.WAREHOUSE,)
 
-    def decide(self, box: ToyBox) -> None:
+    def decide(self, _: ToyBox) -> None:
         raise ZeroDivisionError("the secret of the traceback")
 
 
@@ -105,7 +107,7 @@ class PourToys(Command[ToyBox]):
     other: ToyBoxId
     toys: tuple[Toy, ...]
 
-    def decide(self, box: ToyBox) -> tuple[ToysPutIn, Also]:
+    def decide(self, _: ToyBox) -> tuple[ToysPutIn, Also]:
         put = PutToysIn(toys=self.toys)
         return ToysPutIn(toys=self.toys, remark="poured"), Also(self.other, put)
 
@@ -171,8 +173,8 @@ class Server:
 
     def forget(self, name: str) -> None:
         self.companies.opened.pop(name).database.close()
-        with schema.connect(self.database_url) as conn:
-            conn.execute(f"drop schema company_{name} cascade")  # type: ignore[call-overload]
+        with connect(self.database_url) as conn:
+            conn.execute(SQL("drop schema {} cascade").format(Identifier(schema_of(name))))
 
 
 @dataclass
@@ -214,6 +216,7 @@ class Api:
         self.company.follower.catch_up()
 
 
+@contextmanager
 def running(app: Any) -> Iterator[str]:
     """The address of a real server in a thread."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -222,9 +225,11 @@ def running(app: Any) -> Iterator[str]:
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def new_name() -> str:
@@ -247,7 +252,7 @@ def server(database_url: str, settings: Settings) -> Iterator[Server]:
         aggregates=(*AGGREGATES, ToyBox),
         questions=(*QUESTIONS, toy_questions),
     )
-    for url in running(app):
+    with running(app) as url:
         yield Server(url, database_url, companies)
     companies.close()
 

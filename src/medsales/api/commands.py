@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from medsales.api.auth import Caller
@@ -43,57 +42,76 @@ class Foreseen(Value):
 foreseen = TypeAdapter(list[Foreseen])
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(BaseModel):
     """What the headers and the address say around a command."""
 
-    key: str | None
-    expected_version: int | None
-    effective_at: datetime | None
-    reason: str | None
-    dry_run: bool
+    key: str = "dry-run"
+    expected_version: int | None = None
+    effective_at: Moment | None = None
+    reason: Note | None = None
+    dry_run: bool = False
 
     def ask(self, command: Command[Any], actor: Actor, id: str | None) -> Ask:
         return Ask(
             command,
             actor,
             id,
-            key=self.key or "dry-run",
+            key=self.key,
             expected_version=self.expected_version,
             effective_at=self.effective_at,
             reason=self.reason,
         )
 
 
-async def given(
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="1 to 200 printable ASCII characters, new for every wish and the same for "
-            "every repetition of it: the repetition gets the first answer. Required, except "
-            "with `dry_run`."
-        ),
-    ] = None,
-    if_match: Annotated[
-        str | None,
-        Header(
-            description="The ETag last seen: the command is decided only if nothing has changed.",
-            examples=['"7"'],
-        ),
-    ] = None,
-    effective_at: Annotated[
-        Moment | None,
-        Query(description="When it happened in the world, if not now; needs a reason."),
-    ] = None,
-    reason: Annotated[
-        Note | None, Query(description="Why the effective time is another than now.")
-    ] = None,
-    dry_run: Annotated[
-        bool, Query(description="Decides and answers with the events, but records nothing.")
-    ] = False,
-) -> Given:
-    key = idempotency_key if dry_run else _checked_key(idempotency_key)
-    return Given(key, _expected_version(if_match), effective_at, reason, dry_run)
+async def given(request: Request) -> Given:
+    """Read at one go: as five parameters of FastAPI this takes longer than many a decision."""
+    try:
+        found = Given.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise trouble(error) from error
+    headers = request.headers
+    key = "dry-run" if found.dry_run else _checked_key(headers.get("Idempotency-Key"))
+    version = _expected_version(headers.get("If-Match"))
+    return found.model_copy(update={"key": key, "expected_version": version})
+
+
+def _parameter(place: str, name: str, schema: Any, description: str) -> dict[str, Any]:
+    return {"in": place, "name": name, "description": description, "schema": schema}
+
+
+PARAMETERS = [
+    _parameter(
+        "header",
+        "Idempotency-Key",
+        {"type": "string", "pattern": KEY},
+        "New for every wish and the same for every repetition of it: the repetition gets the "
+        "first answer. Required, except with `dry_run`.",
+    ),
+    _parameter(
+        "header",
+        "If-Match",
+        {"type": "string", "examples": ['"7"']},
+        "The ETag last seen: the command is decided only if nothing has changed since.",
+    ),
+    _parameter(
+        "query",
+        "effective_at",
+        {"type": "string", "format": "date-time"},
+        "When it happened in the world, if not now; needs a reason.",
+    ),
+    _parameter(
+        "query",
+        "reason",
+        {"type": "string", "maxLength": 4000},
+        "Why the effective time is another than now.",
+    ),
+    _parameter(
+        "query",
+        "dry_run",
+        {"type": "boolean", "default": False},
+        "Decides and answers with the events to expect, but records nothing.",
+    ),
+]
 
 
 def command_routes(path: str, aggregate: type[Aggregate]) -> APIRouter:
@@ -109,7 +127,7 @@ def command_routes(path: str, aggregate: type[Aggregate]) -> APIRouter:
             description=_described(command),
             response_model=None,
             responses=ANSWERS,
-            openapi_extra=_body_described(command),
+            openapi_extra=_described_more(command),
         )
     return router
 
@@ -239,9 +257,10 @@ def _described(command: type[Command[Any]]) -> str:
     return f"{command.__doc__ or ''}\n\nFor: {roles}."
 
 
-def _body_described(command: type[Command[Any]]) -> dict[str, Any]:
+def _described_more(command: type[Command[Any]]) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{command.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return {"requestBody": body, "parameters": PARAMETERS}
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {

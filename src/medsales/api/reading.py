@@ -32,8 +32,9 @@ from typing import Annotated, Any, Generic, LiteralString, TypeVar
 
 import anyio
 import anyio.to_thread
+from eventsourcing.persistence import ProgrammingError
 from fastapi import Depends, Query, Response
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medsales.api.auth import Caller
@@ -105,21 +106,12 @@ class Reading:
         self.response = response
         self.position = 0
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Db]:
-        """A cursor that sees one moment; the answer's header says which."""
-        with self.company.database.reading() as db:
-            self.position = _reached(db, self.name)
-            self.response.headers[POSITION] = str(self.position)
-            yield db
-
     def one(self, kind: type[T], query: LiteralString, **given: Any) -> T:
         """The row that the query finds. Raises Trouble 404 when there is none."""
-        with self.snapshot() as db:
-            row = db.execute(query, given).fetchone()
-        if row is None:
+        rows = self._rows(SQL(query), SQL(""), given)
+        if not rows:
             raise Trouble(404, "row.unknown", "there is no such thing", "没有找到")
-        return kind.model_validate(row)
+        return kind.model_validate(rows[0])
 
     def page(
         self,
@@ -137,10 +129,12 @@ class Reading:
         """
         columns = by or kind.key  # type: ignore[attr-defined]
         start = paging.key(kind, columns)
-        statement = _seek(query, columns, newest_first, beginning=start is None)
+        order = _order(columns, newest_first)
+        statement = SQL("select * from ({}) as q {} {} limit %(limit)s").format(
+            SQL(query), SQL("") if start is None else _beyond(columns, newest_first), order
+        )
         values = {f"after_{n}": value for n, value in enumerate(start or ())}
-        with self.snapshot() as db:
-            rows = db.execute(statement, {**given, **values, "limit": paging.limit + 1}).fetchall()
+        rows = self._rows(statement, order, {**given, **values, "limit": paging.limit + 1})
         items = [kind.model_validate(row) for row in rows[: paging.limit]]
         more = len(rows) > paging.limit
         return Page[kind](  # type: ignore[valid-type]
@@ -148,6 +142,38 @@ class Reading:
             next=_cursor(items[-1], columns) if more else None,
             position=self.position,
         )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Db]:
+        """A cursor for several statements that see the same moment; the header says which."""
+        with self.company.database.reading() as db:
+            row = db.execute(_position(self.name), {"read_model": self.name}).fetchone()
+            self._seen(row["position"] if row else None)
+            yield db
+
+    def _rows(
+        self, statement: Composable, order: Composable, given: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """One statement is one snapshot: the position comes with the rows, or alone."""
+        query = SQL(
+            'select p.position as "the position", q.* from ({}) as p left join'
+            ' (select true as "is found", s.* from ({}) as s) as q on true {}'
+        ).format(_position(self.name), statement, order)
+        try:
+            with self.company.database.cursor() as db:
+                rows = db.execute(query, {**given, "read_model": self.name}).fetchall()
+        except ProgrammingError:
+            if self.name in (None, *self.company.follower.positions()):
+                raise
+            rows = []
+        self._seen(rows[0]["the position"] if rows else None)
+        return [_without_marks(row) for row in rows if row["is found"]]
+
+    def _seen(self, position: int | None) -> None:
+        if position is None:
+            raise NotYet(self.name or "log", 0, 0)
+        self.position = position
+        self.response.headers[POSITION] = str(position)
 
 
 class _Reader:
@@ -184,29 +210,26 @@ LogReading = Annotated[Reading, Depends(_Reader(None))]
 """Reads facts and commands themselves, which are never behind."""
 
 
-def _reached(db: Db, name: str | None) -> int:
+def _without_marks(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in row.items() if name not in ("the position", "is found")}
+
+
+def _position(name: str | None) -> SQL:
     """How far the read model, or without a name the log, has come in this snapshot."""
     if name is None:
-        row = db.execute("select max(notification_id) as position from facts").fetchone()
-        return (row and row["position"]) or 0
-    row = db.execute("select position from positions where name = %s", (name,)).fetchone()
-    if row is None:
-        raise NotYet(name, 0, 0)
-    return int(row["position"])
+        return SQL("select coalesce(max(notification_id), 0) as position from facts")
+    return SQL("select position from positions where name = %(read_model)s")
 
 
-def _seek(
-    query: LiteralString, by: Sequence[str], newest_first: bool, *, beginning: bool
-) -> Composed:
+def _beyond(by: Sequence[str], newest_first: bool) -> Composed:
     columns = SQL(", ").join(map(Identifier, by))
-    after = SQL(", ").join(SQL(f"%(after_{n})s") for n in range(len(by)))
-    beyond = SQL("where ({}) {} ({})").format(columns, SQL("<" if newest_first else ">"), after)
-    order = SQL(", ").join(
-        SQL("{} desc" if newest_first else "{}").format(Identifier(name)) for name in by
-    )
-    return SQL("select * from ({}) as q {} order by {} limit %(limit)s").format(
-        SQL(query), SQL("") if beginning else beyond, order
-    )
+    after = SQL(", ").join(Placeholder(f"after_{n}") for n in range(len(by)))
+    return SQL("where ({}) {} ({})").format(columns, SQL("<" if newest_first else ">"), after)
+
+
+def _order(by: Sequence[str], newest_first: bool) -> Composed:
+    column = SQL("{} desc" if newest_first else "{}")
+    return SQL("order by ") + SQL(", ").join(column.format(Identifier(name)) for name in by)
 
 
 @cache

@@ -76,6 +76,7 @@ class Ask:
         body = self.command.model_dump_json()
         parts = (
             type(self.command).__name__,
+            self.actor.id,
             subject,
             body,
             str(self.effective_at),

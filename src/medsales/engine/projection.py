@@ -8,7 +8,7 @@ memory first, so a batch costs a few statements however many facts it holds.
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from types import NoneType
@@ -24,6 +24,9 @@ from medsales.engine.facts import Fact
 
 E = TypeVar("E", bound=Event[Any])
 P = TypeVar("P", bound="Projection")
+
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+"""The default of a moment: before anything happened."""
 
 SQL_TYPES: dict[type, str] = {
     str: "text",
@@ -250,14 +253,17 @@ def _index(row: type[Row], schema: str, columns: Sequence[str]) -> Composed:
 
 
 def sql_type(annotation: Any) -> str:
-    """The column type for a Python annotation: `str | None` is a nullable text."""
-    required = next((a for a in get_args(annotation) if a is not NoneType), annotation)
+    """The column type for a Python annotation: `str | None` is a text that may be null."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    if NoneType in get_args(annotation):
+        return _bare_type(kinds[0])
+    return f"{_bare_type(annotation)} not null"
+
+
+def _bare_type(annotation: Any) -> str:
     if get_origin(annotation) in (tuple, list):
-        return f"{sql_type(required)}[]"
-    if get_origin(required) in (tuple, list):
-        return sql_type(required)
-    known = next((sql for kind, sql in SQL_TYPES.items() if _is_a(required, kind)), "jsonb")
-    return known if annotation is not required else f"{known} not null"
+        return f"{_bare_type(get_args(annotation)[0])}[]"
+    return next((sql for kind, sql in SQL_TYPES.items() if _is_a(annotation, kind)), "jsonb")
 
 
 def _is_a(annotation: Any, kind: type) -> bool:

@@ -262,10 +262,12 @@ class PlaceOrder(Command[Order]):
 
     def _must_be_the_same(self, placed: OrderPlaced) -> None:
         """D8."""
-        wanted = [(line.product, line.quantity) for line in placed.lines]
-        if (placed.customer, wanted) != (
+        known = [(line.product, line.quantity) for line in placed.lines]
+        wanted = [(line.product, line.quantity) for line in self.lines]
+        if (placed.customer, placed.price_matrix, known) != (
             self.customer,
-            [(line.product, line.quantity) for line in self.lines],
+            self.price_matrix,
+            wanted,
         ):
             raise Refused(
                 "order.number_taken",
@@ -441,9 +443,9 @@ class CancelOrder(Command[Order]):
     reason: Text
 
     def decide(self, order: Order, id: OrderId) -> tuple[Event[Order] | Also, ...] | None:
-        if order.status is OrderStatus.CANCELLED:
-            return None
         rest = {n: line.not_shipped for n, line in order.lines.items() if line.not_shipped}
+        if not rest and any(line.cancelled for line in order.lines.values()):
+            return None
         if not rest:
             raise Refused(
                 "order.all_shipped",

@@ -186,6 +186,19 @@ class DeviceUnit(Aggregate):
                 "该部件已属于其他系统或自带部件",
             )
 
+    def must_not_be_a_part(self) -> None:
+        """U12: what ends is no longer fitted; the swap that takes it out says what came instead."""
+        if self.parent is not None:
+            raise Refused(
+                "unit.part_of_system",
+                f"the unit is a part of {self.parent}; take it out first",
+                f"该器械是 {self.parent} 的部件, 须先拆下",
+            )
+
+    def parts_taken_out(self, id: DeviceUnitId) -> tuple[Also, ...]:
+        """U2, U12: when a system leaves, its parts go back to us, each under its own number."""
+        return tuple(Also(part, TakeOutPart(system=id)) for part in sorted(self.parts))
+
 
 class ReceiveUnit(Command[DeviceUnit]):
     """Take a unit into a warehouse, to be inspected; its audit trail begins."""
@@ -368,7 +381,7 @@ class TransferUnit(Command[DeviceUnit]):
         here = unit.stock
         if here.place.holder == self.to:
             return None
-        to.must_have(here.place.zone or Zone.PENDING)
+        to.must_have(ZONE_FOR[unit.quality])
         # On the way it stays in the care of the warehouse that sent it (U2).
         on_the_way = Place(holder=here.place.holder)
         return UnitTransferred(target=self.to, moved=here.to(on_the_way))
@@ -395,10 +408,10 @@ class ArriveUnit(Command[DeviceUnit]):
     warehouse: WarehouseId
 
     def decide(self, unit: DeviceUnit) -> UnitArrived | None:
-        here = unit.stock
-        if unit.lifecycle is Lifecycle.IN_STOCK and here.place.holder == self.warehouse:
+        if unit.lifecycle is Lifecycle.IN_STOCK and unit.stock.place.holder == self.warehouse:
             return None
         unit.must_be(Lifecycle.IN_TRANSIT)
+        here = unit.stock
         if unit.destination != self.warehouse:
             towards = unit.destination or here.place.holder
             raise Refused(
@@ -466,10 +479,10 @@ class DeliverUnit(Command[DeviceUnit]):
     customer: CustomerId
 
     def decide(self, unit: DeviceUnit) -> UnitDelivered | None:
-        here = unit.stock
-        if here.place.holder == self.customer and unit.placement is Placement.SOLD:
+        if unit.placement is Placement.SOLD and unit.customer == self.customer:
             return None
         unit.must_be(Lifecycle.IN_TRANSIT)
+        here = unit.stock
         if here.place.holder != self.shipment:
             raise Refused(
                 "unit.other_shipment",
@@ -600,6 +613,7 @@ class SellPlacedUnit(Command[DeviceUnit]):
                 f"该器械未放置在 {self.customer}",
             )
         unit.must_be_usable(lot)
+        unit.must_not_be_expired(at.date())
         unit.must_be_disclosed_as_used(self.used_disclosed)
         product.must_be_registered_on(at.date())
         return PlacedUnitSold(
@@ -720,10 +734,13 @@ class ConsumeUnit(Command[DeviceUnit]):
     reference: Text
     """The customer's own reference; no name of a patient."""
 
-    def decide(self, unit: DeviceUnit, lot: Lot | None, at: datetime) -> UnitConsumed | None:
+    def decide(
+        self, unit: DeviceUnit, id: DeviceUnitId, lot: Lot | None, at: datetime
+    ) -> tuple[UnitConsumed | Also, ...] | None:
         if unit.lifecycle is Lifecycle.CONSUMED:
             return None
         unit.must_be(Lifecycle.AT_SITE)
+        unit.must_not_be_a_part()
         unit.must_be_usable(lot)
         unit.must_not_be_expired(at.date())
         if unit.owner is None:
@@ -732,7 +749,8 @@ class ConsumeUnit(Command[DeviceUnit]):
                 "the unit is still ours; an order sells it before it is used up",
                 "该器械仍属我方, 须先由订单售出再登记使用",
             )
-        return UnitConsumed(customer=unit.customer, reference=self.reference)
+        consumed = UnitConsumed(customer=unit.customer, reference=self.reference)
+        return consumed, *unit.parts_taken_out(id)
 
 
 class UnitConsumed(Event[DeviceUnit]):
@@ -740,7 +758,7 @@ class UnitConsumed(Event[DeviceUnit]):
     reference: str
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, lifecycle=Lifecycle.CONSUMED)
+        return replace(unit, lifecycle=Lifecycle.CONSUMED, parts=frozenset())
 
 
 class HoldUnit(Command[DeviceUnit]):
@@ -776,6 +794,7 @@ class LiftUnitHold(Command[DeviceUnit]):
     def decide(self, unit: DeviceUnit, lot: Lot | None) -> UnitHoldLifted | None:
         if self.hold not in unit.holds:
             return None
+        unit.must_be_alive()
         if lot is not None and self.hold in lot.holds:
             raise Refused(
                 "unit.held_with_its_lot",
@@ -801,10 +820,11 @@ class ReturnUnit(Command[DeviceUnit]):
     order: OrderId
     reason: Text
 
-    def decide(self, unit: DeviceUnit) -> UnitReturned:
+    def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[UnitReturned | Also, ...]:
         unit.must_be(Lifecycle.AT_SITE)
         unit.must_belong_to(self.order)
-        return UnitReturned(customer=unit.customer, order=self.order, reason=self.reason)
+        returned = UnitReturned(customer=unit.customer, order=self.order, reason=self.reason)
+        return returned, *unit.parts_taken_out(id)
 
 
 class CollectUnit(Command[DeviceUnit]):
@@ -814,7 +834,7 @@ class CollectUnit(Command[DeviceUnit]):
 
     reason: Text
 
-    def decide(self, unit: DeviceUnit) -> UnitReturned | None:
+    def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[UnitReturned | Also, ...] | None:
         if unit.lifecycle is Lifecycle.RETURNING:
             return None
         unit.must_be(Lifecycle.AT_SITE)
@@ -824,7 +844,8 @@ class CollectUnit(Command[DeviceUnit]):
                 "the unit is sold; it comes back as a return under its order",
                 "该器械已售出, 须按订单办理退货",
             )
-        return UnitReturned(customer=unit.customer, reason=self.reason)
+        returned = UnitReturned(customer=unit.customer, reason=self.reason)
+        return returned, *unit.parts_taken_out(id)
 
 
 class UnitReturned(Event[DeviceUnit]):
@@ -833,7 +854,7 @@ class UnitReturned(Event[DeviceUnit]):
     reason: str
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, lifecycle=Lifecycle.RETURNING)
+        return replace(unit, lifecycle=Lifecycle.RETURNING, parts=frozenset())
 
 
 class TakeBackUnit(Command[DeviceUnit]):
@@ -904,16 +925,20 @@ class CompleteRepair(Command[DeviceUnit]):
 
     def decide(self, unit: DeviceUnit, by: str) -> RepairCompleted:
         unit.must_be(Lifecycle.UNDER_REPAIR)
-        return RepairCompleted(work=self.work, engineer=by, evidence=self.evidence)
+        return RepairCompleted(
+            work=self.work, engineer=by, state=unit.before_repair, evidence=self.evidence
+        )
 
 
 class RepairCompleted(Event[DeviceUnit]):
     work: str
     engineer: str
+    state: Lifecycle
+    """In use as before the repair."""
     evidence: Evidence | None = None
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, lifecycle=unit.before_repair)
+        return replace(unit, lifecycle=self.state)
 
 
 class ReplacePart(Command[DeviceUnit]):
@@ -990,8 +1015,9 @@ class TakeOutPart(Command[DeviceUnit]):
 
     system: DeviceUnitId
 
-    def decide(self, unit: DeviceUnit) -> PartTakenOut:
-        return PartTakenOut(system=self.system, customer=unit.customer)
+    def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[PartTakenOut | Also, ...]:
+        taken_out = PartTakenOut(system=self.system, customer=unit.customer)
+        return taken_out, *unit.parts_taken_out(id)
 
 
 class PartTakenOut(Event[DeviceUnit]):
@@ -999,7 +1025,7 @@ class PartTakenOut(Event[DeviceUnit]):
     customer: CustomerId
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, lifecycle=Lifecycle.RETURNING, parent=None)
+        return replace(unit, lifecycle=Lifecycle.RETURNING, parent=None, parts=frozenset())
 
 
 class ScrapUnit(Command[DeviceUnit]):
@@ -1010,11 +1036,15 @@ class ScrapUnit(Command[DeviceUnit]):
     reason: Text
     evidence: Evidence | None = None
 
-    def decide(self, unit: DeviceUnit) -> UnitScrapped | None:
+    def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[UnitScrapped | Also, ...] | None:
         if unit.lifecycle is Lifecycle.SCRAPPED:
             return None
         unit.must_be(Lifecycle.IN_STOCK, Lifecycle.UNDER_REPAIR)
-        return UnitScrapped(reason=self.reason, evidence=self.evidence, moved=unit.stock.to(None))
+        unit.must_not_be_a_part()
+        scrapped = UnitScrapped(
+            reason=self.reason, evidence=self.evidence, moved=unit.stock.to(None)
+        )
+        return scrapped, *unit.parts_taken_out(id)
 
 
 class UnitScrapped(Event[DeviceUnit]):
@@ -1023,7 +1053,7 @@ class UnitScrapped(Event[DeviceUnit]):
     moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, lifecycle=Lifecycle.SCRAPPED)
+        return replace(unit, lifecycle=Lifecycle.SCRAPPED, parts=frozenset())
 
 
 class CorrectSerial(Command[DeviceUnit]):

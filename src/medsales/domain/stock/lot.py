@@ -211,7 +211,7 @@ class InspectLot(Command[Lot]):
                 f"goods in the {self.zone.en} zone do not wait for inspection",
                 f"{self.zone.zh}的货物无需检验",
             )
-        warehouse.must_have(verdict)
+        warehouse.must_separate(verdict)
         here = Place(holder=self.warehouse, zone=self.zone)
         lot.must_have(here, self.quantity)
         return LotInspected(
@@ -241,8 +241,9 @@ class TransferLot(Command[Lot]):
     to: WarehouseId
     quantity: Quantity
 
-    def decide(self, lot: Lot, id: LotId, warehouse: Warehouse, to: Warehouse) -> LotTransferred:
-        warehouse.must_have(Zone.QUALIFIED)
+    def decide(self, lot: Lot, id: LotId, to: Warehouse) -> LotTransferred | None:
+        if self.warehouse == self.to:
+            return None
         to.must_have(Zone.QUALIFIED)
         lot.must_have_free(self.warehouse, self.quantity)
         here = Place(holder=self.warehouse, zone=Zone.QUALIFIED)

@@ -25,8 +25,13 @@ class Warehouse(Aggregate):
     closed: bool = False
 
     def must_have(self, zone: Zone) -> None:
+        """Whoever takes goods in asks this; a closed warehouse takes none."""
         if self.closed:
             raise Refused("warehouse.closed", f"{self.name} is closed", f"{self.name} 已关闭")
+        self.must_separate(zone)
+
+    def must_separate(self, zone: Zone) -> None:
+        """GSP art. 40; asked of goods that stand here already."""
         if zone not in self.zones:
             raise Refused(
                 "warehouse.zone_missing",

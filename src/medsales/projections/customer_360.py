@@ -1,0 +1,248 @@
+"""Everything about one customer: profile, orders, devices on site, and the prices it was given."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from medsales.domain.kernel import Value
+from medsales.domain.orders.order import OrderPlaced
+from medsales.domain.parties import customer
+from medsales.domain.stock import device_unit as unit
+from medsales.domain.stock.device_unit import Lifecycle, Placement
+from medsales.domain.stock.movement import Movement
+from medsales.engine.database import Db
+from medsales.engine.facts import Fact
+from medsales.engine.projection import BEGINNING, Change, Changes, Projection, Row, on
+from medsales.projections.order_board import OrderCard
+
+
+class CustomerProfile(Row, key=("customer",), indexes=(("region",),)):
+    """Who a customer is."""
+
+    customer: str
+    name: str = ""
+    kind_of: str = ""
+    grade: str | None = None
+    region: str = ""
+    """With the tier, what its prices depend on."""
+    tier: str = ""
+    address: str = ""
+    suspended_for: str | None = None
+
+
+class CustomerDepartment(Row, key=("customer", "department")):
+    """A department of a hospital."""
+
+    customer: str
+    department: str
+
+
+class UnitAtSite(Row, key=("unit",), indexes=(("customer", "unit"),)):
+    """A device that a customer has."""
+
+    unit: str
+    customer: str = ""
+    product: str = ""
+    lot: str | None = None
+    state: str = ""
+    placement: str = ""
+    department: str | None = None
+    warranty_until: date | None = None
+    due_back: date | None = None
+    since: datetime = BEGINNING
+
+
+class CustomerPrice(Row, key=("customer", "product")):
+    """The price a customer was given last for a product, and why."""
+
+    customer: str
+    product: str
+    price: Decimal = Decimal(0)
+    currency: str = ""
+    price_matrix: str = ""
+    price_version: int = 0
+    price_path: tuple[str, ...] = ()
+    order: str = ""
+    given_at: datetime = BEGINNING
+
+
+class Customer360(Projection):
+    rows = (CustomerProfile, CustomerDepartment, UnitAtSite, CustomerPrice)
+
+    @on(customer.CustomerRegistered)
+    def registered(self, fact: Fact[customer.CustomerRegistered]) -> Changes:
+        event = fact.event
+        yield CustomerProfile.put(
+            customer=fact.subject,
+            name=event.name,
+            kind_of=event.kind_of,
+            grade=event.grade,
+            region=event.region,
+            tier=event.tier,
+            address=event.address,
+        )
+        for department in event.departments:
+            yield CustomerDepartment.put(customer=fact.subject, department=department)
+
+    @on(customer.CustomerRevised)
+    def revised(self, fact: Fact[customer.CustomerRevised]) -> Changes:
+        yield CustomerProfile.set(fact.subject, **fact.event.model_dump())
+
+    @on(customer.DepartmentAdded)
+    def department_added(self, fact: Fact[customer.DepartmentAdded]) -> Changes:
+        yield CustomerDepartment.put(customer=fact.subject, department=fact.event.department)
+
+    @on(customer.CustomerSuspended)
+    def suspended(self, fact: Fact[customer.CustomerSuspended]) -> Changes:
+        yield CustomerProfile.set(fact.subject, suspended_for=fact.event.reason)
+
+    @on(customer.CustomerResumed)
+    def resumed(self, fact: Fact[customer.CustomerResumed]) -> Changes:
+        yield CustomerProfile.set(fact.subject, suspended_for=None)
+
+    @on(unit.UnitDelivered)
+    def delivered(self, fact: Fact[unit.UnitDelivered]) -> Changes:
+        yield arrived(fact.subject, fact.event.moved, fact.effective_at, Placement.SOLD)
+
+    @on(unit.UnitPlaced)
+    def placed(self, fact: Fact[unit.UnitPlaced]) -> Changes:
+        event = fact.event
+        yield arrived(
+            fact.subject, event.moved, fact.effective_at, event.placement, due_back=event.due_back
+        )
+
+    @on(unit.PlacementExtended)
+    def extended(self, fact: Fact[unit.PlacementExtended]) -> Changes:
+        yield UnitAtSite.set(fact.subject, due_back=fact.event.due_back)
+
+    @on(unit.PlacedUnitSold)
+    def sold_in_place(self, fact: Fact[unit.PlacedUnitSold]) -> Changes:
+        yield UnitAtSite.set(fact.subject, placement=Placement.SOLD, due_back=None)
+
+    @on(unit.PartFitted)
+    def fitted(self, fact: Fact[unit.PartFitted]) -> Changes:
+        yield arrived(fact.subject, fact.event.moved, fact.effective_at, Placement.SOLD)
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.INSTALLED)
+
+    @on(unit.UnitInstalled)
+    def installed(self, fact: Fact[unit.UnitInstalled]) -> Changes:
+        department = fact.event.department
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.INSTALLED, department=department)
+
+    @on(unit.InstallationAccepted)
+    def accepted(self, fact: Fact[unit.InstallationAccepted]) -> Changes:
+        until = fact.event.warranty_until
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.IN_SERVICE, warranty_until=until)
+
+    @on(unit.UnitUninstalled)
+    def uninstalled(self, fact: Fact[unit.UnitUninstalled]) -> Changes:
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.AT_SITE, department=None)
+
+    @on(unit.RepairOpened)
+    def repair_opened(self, fact: Fact[unit.RepairOpened]) -> Changes:
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.UNDER_REPAIR)
+
+    @on(unit.RepairCompleted)
+    def repaired(self, fact: Fact[unit.RepairCompleted]) -> Changes:
+        yield UnitAtSite.set(fact.subject, state=fact.event.state)
+
+    @on(unit.UnitConsumed)
+    def consumed(self, fact: Fact[unit.UnitConsumed]) -> Changes:
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.CONSUMED)
+
+    @on(unit.UnitReturned, unit.PartTakenOut)
+    def returning(self, fact: Fact[Any]) -> Changes:
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.RETURNING)
+
+    @on(unit.UnitTakenBack, unit.UnitScrapped)
+    def gone(self, fact: Fact[Any]) -> Changes:
+        yield UnitAtSite.drop(fact.subject)
+
+    @on(OrderPlaced)
+    def ordered(self, fact: Fact[OrderPlaced]) -> Changes:
+        event = fact.event
+        for line in event.lines:
+            yield CustomerPrice.put(
+                customer=event.customer,
+                product=line.product,
+                price=line.price.amount,
+                currency=line.price.currency,
+                price_matrix=event.price_matrix,
+                price_version=line.price_version,
+                price_path=line.price_path,
+                order=fact.subject,
+                given_at=fact.effective_at,
+            )
+
+
+def arrived(
+    id: str,
+    moved: Movement,
+    at: datetime,
+    placement: Placement,
+    due_back: date | None = None,
+) -> Change:
+    assert moved.destination is not None, "what arrives is somewhere"
+    return UnitAtSite.put(
+        unit=id,
+        customer=moved.destination.holder,
+        product=moved.product,
+        lot=moved.lot,
+        state=Lifecycle.AT_SITE,
+        placement=placement,
+        due_back=due_back,
+        since=at,
+    )
+
+
+class CustomerSeen(Value):
+    """The 360° view, in its first version."""
+
+    profile: CustomerProfile
+    departments: tuple[str, ...]
+    orders: tuple[OrderCard, ...]
+    units: tuple[UnitAtSite, ...]
+    prices: tuple[CustomerPrice, ...]
+
+
+MOST = 1000
+"""Of each kind in one view; longer lists are paged where they live."""
+
+
+def customer_seen(db: Db, id: str) -> CustomerSeen | None:
+    row = db.execute("select * from customer_profile where customer = %s", (id,)).fetchone()
+    if row is None:
+        return None
+    departments = db.execute(
+        "select department from customer_department where customer = %s order by 1", (id,)
+    ).fetchall()
+    orders = db.execute(
+        "select * from order_card where customer = %s order by placed_at desc limit %s", (id, MOST)
+    ).fetchall()
+    units = db.execute(
+        "select * from unit_at_site where customer = %s order by unit limit %s", (id, MOST)
+    ).fetchall()
+    prices = db.execute(
+        "select * from customer_price where customer = %s order by product limit %s", (id, MOST)
+    ).fetchall()
+    return CustomerSeen(
+        profile=CustomerProfile(**row),
+        departments=tuple(row["department"] for row in departments),
+        orders=tuple(OrderCard(**row) for row in orders),
+        units=tuple(UnitAtSite(**row) for row in units),
+        prices=tuple(CustomerPrice(**row) for row in prices),
+    )
+
+
+def customers(
+    db: Db, *, search: str | None, region: str | None, after: str, limit: int
+) -> list[CustomerProfile]:
+    """Customers by id, with a text in their name, in one region or any."""
+    rows = db.execute(
+        "select * from customer_profile where customer > %(after)s"
+        " and (%(like)s::text is null or name ilike %(like)s)"
+        " and (%(region)s::text is null or region = %(region)s)"
+        " order by customer limit %(limit)s",
+        {"after": after, "like": search and f"%{search}%", "region": region, "limit": limit},
+    )
+    return [CustomerProfile(**row) for row in rows]

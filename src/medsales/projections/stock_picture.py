@@ -1,0 +1,213 @@
+"""The stock picture: what stands where, what is reserved, and the ledger that adds up to it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from medsales.domain.kernel import Value
+from medsales.domain.stock import device_unit as unit
+from medsales.domain.stock import lot
+from medsales.domain.stock.device_unit import Placement
+from medsales.domain.stock.movement import Place, Stock
+from medsales.engine.database import Db
+from medsales.engine.facts import Fact
+from medsales.engine.projection import BEGINNING, Changes, Projection, Row, on
+
+
+class StockMovement(Row, key=("position",), indexes=(("product", "position"),)):
+    """The ledger: every movement of goods, in the order of the log; never changed."""
+
+    position: int
+    subject: str = ""
+    product: str = ""
+    lot: str = ""
+    quantity: int = 0
+    source: str = ""
+    source_zone: str = ""
+    destination: str = ""
+    destination_zone: str = ""
+    event: str = ""
+    effective_at: datetime = BEGINNING
+
+
+class StockLevel(
+    Row,
+    key=("holder", "zone", "product", "lot"),
+    indexes=(("product", "lot"),),
+):
+    """What of a product and lot stands at a place."""
+
+    holder: str
+    zone: str
+    """Empty outside our warehouses, and on the way between two of them."""
+    product: str
+    lot: str
+    """Empty for units without a lot number."""
+    on_hand: int = 0
+    reserved: int = 0
+    """Of what is on hand."""
+    ours: int = 0
+    """Placed with a customer and still ours: demo, loan, rental, consignment."""
+
+
+class StockPicture(Projection):
+    rows = (StockMovement, StockLevel)
+
+    @on(
+        unit.UnitReceived,
+        unit.UnitInspected,
+        unit.UnitTransferred,
+        unit.UnitArrived,
+        unit.UnitDelivered,
+        unit.PartFitted,
+        unit.UnitScrapped,
+        lot.LotReceived,
+        lot.LotInspected,
+        lot.LotTransferred,
+        lot.LotDelivered,
+        lot.LotReturned,
+        lot.LotScrapped,
+    )
+    def moved(self, fact: Fact[Any]) -> Changes:
+        yield from entry(fact)
+
+    @on(unit.UnitShipped)
+    def unit_shipped(self, fact: Fact[unit.UnitShipped]) -> Changes:
+        moved = fact.event.moved
+        assert moved.source is not None, "what is shipped was somewhere"
+        here = Stock(product=moved.product, lot=moved.lot, place=moved.source)
+        yield from entry(fact)
+        yield level(here, reserved=-1)
+
+    @on(lot.LotShipped)
+    def lot_shipped(self, fact: Fact[lot.LotShipped]) -> Changes:
+        yield from entry(fact)
+        yield level(fact.event.reserved, reserved=-fact.event.reserved.quantity)
+
+    @on(unit.UnitReserved, lot.LotReserved)
+    def reserved(self, fact: Fact[Any]) -> Changes:
+        yield level(fact.event.stock, reserved=fact.event.stock.quantity)
+
+    @on(unit.UnitReleased, lot.LotReleased)
+    def released(self, fact: Fact[Any]) -> Changes:
+        yield level(fact.event.stock, reserved=-fact.event.stock.quantity)
+
+    @on(unit.UnitPlaced)
+    def placed(self, fact: Fact[unit.UnitPlaced]) -> Changes:
+        moved = fact.event.moved
+        assert moved.destination is not None, "a placed unit is with somebody"
+        there = Stock(product=moved.product, lot=moved.lot, place=moved.destination)
+        yield from entry(fact)
+        yield level(there, ours=+1)
+
+    @on(unit.PlacedUnitSold)
+    def sold_in_place(self, fact: Fact[unit.PlacedUnitSold]) -> Changes:
+        yield level(fact.event.stock, ours=-1)
+
+    @on(unit.UnitTakenBack)
+    def taken_back(self, fact: Fact[unit.UnitTakenBack]) -> Changes:
+        moved = fact.event.moved
+        assert moved.source is not None, "what is taken back was with somebody"
+        yield from entry(fact)
+        if fact.event.placement_before is not Placement.SOLD:
+            yield level(Stock(product=moved.product, lot=moved.lot, place=moved.source), ours=-1)
+
+
+def entry(fact: Fact[Any]) -> Changes:
+    """A line of the ledger, and what it does to the levels on both sides."""
+    moved = fact.event.moved
+    yield StockMovement.put(
+        position=fact.position,
+        subject=fact.subject,
+        product=moved.product,
+        lot=moved.lot or "",
+        quantity=moved.quantity,
+        source=moved.source.holder if moved.source else "",
+        source_zone=zone_of(moved.source),
+        destination=moved.destination.holder if moved.destination else "",
+        destination_zone=zone_of(moved.destination),
+        event=type(fact.event).__name__,
+        effective_at=fact.effective_at,
+    )
+    for place, change in ((moved.source, -moved.quantity), (moved.destination, moved.quantity)):
+        if place is not None:
+            goods = Stock(product=moved.product, lot=moved.lot, place=place)
+            yield level(goods, on_hand=change)
+
+
+def zone_of(place: Place | None) -> str:
+    return place.zone or "" if place else ""
+
+
+def level(stock: Stock, **amounts: int) -> Any:
+    place = stock.place
+    return StockLevel.add(place.holder, zone_of(place), stock.product, stock.lot or "", **amounts)
+
+
+class PictureLine(Value):
+    """A line of the stock picture, summed over whatever was not asked to be kept apart."""
+
+    holder: str
+    """A warehouse, a shipment on its way, or a customer."""
+    zone: str
+    product: str
+    name: str | None
+    lot: str
+    on_hand: int
+    reserved: int
+    free: int
+    """Qualified and not reserved."""
+    ours: int
+
+
+def picture(
+    db: Db, *, holder: str | None, product: str | None, after: Sequence[str], limit: int
+) -> list[PictureLine]:
+    """The levels that are not zero, by holder, zone, product and lot, from a key on."""
+    rows = db.execute(
+        "select s.holder, s.zone, s.product, p.name, s.lot, s.on_hand, s.reserved,"
+        "  case when s.zone = 'qualified' then s.on_hand - s.reserved else 0 end as free, s.ours"
+        " from stock_level s left join product_name p using (product)"
+        " where (s.on_hand <> 0 or s.reserved <> 0)"
+        "  and (%(holder)s::text is null or s.holder = %(holder)s)"
+        "  and (%(product)s::text is null or s.product = %(product)s)"
+        "  and (s.holder, s.zone, s.product, s.lot) > (%(h)s, %(z)s, %(p)s, %(l)s)"
+        " order by s.holder, s.zone, s.product, s.lot limit %(limit)s",
+        {
+            "holder": holder,
+            "product": product,
+            **dict(zip("hzpl", after or ("", "", "", ""), strict=True)),
+            "limit": limit,
+        },
+    )
+    return [PictureLine(**row) for row in rows]
+
+
+class StockSummary(Value):
+    """All goods of a product in four numbers that leave nothing out."""
+
+    product: str
+    name: str | None
+    in_warehouses: int
+    reserved: int
+    in_transit: int
+    at_customers: int
+    ours_at_customers: int
+
+
+def summary(db: Db, *, after: str, limit: int) -> list[StockSummary]:
+    """Per product: in our warehouses, reserved there, on the way, with customers."""
+    rows = db.execute(
+        "select s.product, min(p.name) as name,"
+        "  coalesce(sum(on_hand) filter (where holder like 'warehouse:%%' and zone <> ''), 0)"
+        "    as in_warehouses,"
+        "  sum(reserved) as reserved,"
+        "  coalesce(sum(on_hand) filter (where holder like 'shipment:%%'"
+        "    or (holder like 'warehouse:%%' and zone = '')), 0) as in_transit,"
+        "  coalesce(sum(on_hand) filter (where holder like 'customer:%%'), 0) as at_customers,"
+        "  sum(ours) as ours_at_customers"
+        " from stock_level s left join product_name p using (product)"
+        " where s.product > %s group by s.product order by s.product limit %s",
+        (after, limit),
+    )
+    return [StockSummary(**row) for row in rows]

@@ -1,0 +1,101 @@
+"""Alive, ready, and how far behind; and the workers that keep it so."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from tests.api.conftest import Api, Server, new_name, running
+
+from medsales.api import workers
+from medsales.api.main import create_app
+from medsales.company import Companies, Company
+from medsales.settings import Settings
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_process_answers_without_a_token(server: Server) -> None:
+    assert httpx.get(f"{server.url}/health/live").json() == {"alive": True}
+
+
+def test_a_lag_is_told_and_leaves_the_server_ready(api: Api) -> None:
+    api.project()
+    api.build()
+    answer = httpx.get(f"{api.server.url}/health/ready")
+    assert answer.json()["ready"] is True
+    assert answer.json()["companies"][api.company.name] == {
+        "head": 1,
+        "worker": "elsewhere",
+        "read_models": {"toy_counts": {"position": 0, "lag": 1}},
+    }
+
+
+def test_without_a_database_a_server_is_alive_but_not_ready(settings: Settings) -> None:
+    app = create_app(Companies("host=127.0.0.1 port=1 dbname=nowhere"), settings)
+    with running(app) as url:
+        assert httpx.get(f"{url}/health/live").status_code == 200
+        answer = httpx.get(f"{url}/health/ready")
+        assert (answer.status_code, answer.json()["database"]) == (503, "database.unreachable")
+
+
+class OurCompanies(Companies):
+    """Only those that this test has made."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, 4)
+        self.ours: list[str] = []
+
+    def names(self) -> list[str]:
+        return self.ours
+
+    def add(self, server: Server) -> Company:
+        company = server.open(new_name())
+        self.opened[company.name] = company
+        self.ours.append(company.name)
+        return company
+
+
+@pytest.fixture
+def ours(server: Server) -> Iterator[OurCompanies]:
+    companies = OurCompanies(server.database_url)
+    yield companies
+    for name in companies.ours:
+        server.forget(name)
+
+
+def worker_state(url: str, name: str) -> str:
+    return str(httpx.get(f"{url}/health/ready").json()["companies"][name]["worker"])
+
+
+def test_every_company_has_a_worker_also_one_that_comes_later(
+    server: Server, settings: Settings, ours: OurCompanies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LOOK", 0.05)
+    app = create_app(ours, settings, work=True)
+    with running(app) as url:
+        company = ours.add(server)
+        until(lambda: worker_state(url, company.name) == "running")
+        until(lambda: company.follower.positions() == {"toy_counts": 0})
+        app.state.workers.at_work[company.name].stop()
+        until(lambda: worker_state(url, company.name) == "running")
+    assert not app.state.workers.lives(company.name)
+
+
+def test_a_worker_that_is_gone_makes_the_server_unready(
+    server: Server, settings: Settings, ours: OurCompanies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LOOK", 5)
+    company = ours.add(server)
+    app = create_app(ours, settings, work=True)
+    with running(app) as url:
+        until(lambda: app.state.workers.lives(company.name))
+        app.state.workers.at_work[company.name].stop()
+        answer = httpx.get(f"{url}/health/ready")
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
+        assert answer.json()["companies"][company.name]["worker"] == "stopped"

@@ -1,0 +1,137 @@
+"""Questions: at which position they were answered, waiting for one's own writes, and pages."""
+
+import threading
+import time
+from base64 import urlsafe_b64encode
+
+import pytest
+from tests.api.conftest import Api
+
+from medsales.domain.kernel import Role
+
+
+@pytest.fixture
+def boxes(api: Api) -> Api:
+    """Five boxes, of which the read model knows."""
+    for number in "abcde":
+        api.build(number)
+    api.put("kite", "ball", box="c")
+    api.project()
+    return api
+
+
+def test_an_answer_says_what_it_has_seen(boxes: Api) -> None:
+    answer = boxes.get("/toy-counts/toy-box:c")
+    assert answer.json() == {"box": "toy-box:c", "toys": 2}
+    assert answer.headers["Medsales-Position"] == "6"
+
+
+def test_an_answer_is_as_old_as_its_read_model(boxes: Api) -> None:
+    boxes.put("drum", box="c")
+    answer = boxes.get("/toy-counts/toy-box:c")
+    assert (answer.json()["toys"], answer.headers["Medsales-Position"]) == (2, "6")
+
+
+def test_what_is_not_there_is_a_404(boxes: Api) -> None:
+    assert boxes.get("/toy-counts/toy-box:z").json()["code"] == "row.unknown"
+
+
+def test_a_reader_waits_for_what_he_wrote(boxes: Api) -> None:
+    position = boxes.put("drum", box="c").json()["position"]
+    later = threading.Timer(0.1, boxes.project)
+    later.start()
+    answer = boxes.get("/toy-counts/toy-box:c", min_position=position)
+    later.join()
+    assert (answer.json()["toys"], answer.headers["Medsales-Position"]) == (3, "7")
+
+
+def test_a_reader_does_not_wait_for_ever(boxes: Api) -> None:
+    begun = time.monotonic()
+    answer = boxes.get("/toy-counts", min_position=9)
+    assert 0.3 <= time.monotonic() - begun < 5
+    assert (answer.status_code, answer.json()["code"]) == (503, "read_model.behind")
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json()["lag"] == 3
+
+
+def test_a_read_model_that_does_not_exist_yet_is_behind(api: Api) -> None:
+    assert api.get("/toy-counts").json()["code"] == "read_model.behind"
+    assert api.get("/toy-counts", min_position=1).json()["code"] == "read_model.behind"
+
+
+@pytest.mark.parametrize("position", ["-1", str(2**63), "soon", "1.5"])
+def test_a_position_is_a_whole_number(boxes: Api, position: str) -> None:
+    answer = boxes.get("/toy-counts", min_position=position)
+    assert answer.json()["errors"][0]["field"] == "min_position"
+
+
+def test_those_who_wait_do_not_hold_up_commands(boxes: Api) -> None:
+    readers = [
+        threading.Thread(target=boxes.get, args=("/toy-counts",), kwargs={"min_position": 99})
+        for _ in range(60)
+    ]
+    for reader in readers:
+        reader.start()
+    begun = time.monotonic()
+    assert boxes.build("f").status_code == 200
+    waited = time.monotonic() - begun
+    for reader in readers:
+        reader.join()
+    assert waited < 20
+
+
+def pages(api: Api, path: str, limit: int, **filters: int) -> list[list[str]]:
+    found = []
+    after: dict[str, str] = {}
+    while True:
+        page = api.get(path, limit=limit, **filters, **after).json()
+        found.append([item["box"][-1] for item in page["items"]])
+        assert page["position"] == 6
+        if page["next"] is None:
+            return found
+        after = {"after": page["next"]}
+
+
+def test_a_list_comes_in_pages(boxes: Api) -> None:
+    assert pages(boxes, "/toy-counts", 2) == [["a", "b"], ["c", "d"], ["e"]]
+    assert pages(boxes, "/toy-counts", 5) == [["a", "b", "c", "d", "e"]]
+    assert pages(boxes, "/toy-counts", 2, least=1) == [["c"]]
+    assert pages(boxes, "/toy-counts", 2, least=9) == [[]]
+
+
+def test_a_list_may_run_backwards_by_other_columns(boxes: Api) -> None:
+    assert pages(boxes, "/toy-counts/newest", 2) == [["c", "e"], ["d", "b"], ["a"]]
+
+
+def test_what_is_added_between_two_pages_moves_nothing(boxes: Api) -> None:
+    first = boxes.get("/toy-counts", limit=3).json()
+    boxes.build("0")
+    boxes.project()
+    second = boxes.get("/toy-counts", limit=3, after=first["next"]).json()
+    assert [item["box"] for item in second["items"]] == ["toy-box:d", "toy-box:e"]
+
+
+NOT_KEYS = (b"[]", b"[7]", b"7", b'["toy-box:\\u0000"]', b'["toy-box:1", 1]')
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "é", "%", *(urlsafe_b64encode(key).decode() for key in NOT_KEYS), "A" * 5000],
+)
+def test_a_cursor_that_is_not_ours_is_told(boxes: Api, cursor: str) -> None:
+    answer = boxes.get("/toy-counts", after=cursor)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "after"
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "many"])
+def test_a_page_has_1_to_1000_items(boxes: Api, limit: str) -> None:
+    assert boxes.get("/toy-counts", limit=limit).json()["errors"][0]["field"] == "limit"
+
+
+def test_a_database_that_is_gone_is_a_503_with_one_sentence(boxes: Api) -> None:
+    boxes.company.database.close()
+    for answer in (boxes.get("/toy-counts"), boxes.build("g"), boxes.get("/facts", Role.AUDITOR)):
+        assert (answer.status_code, answer.json()["code"]) == (503, "database.unreachable")
+        assert answer.headers["Retry-After"] == "5"
+        assert answer.json()["detail"] == "the database cannot be reached"
