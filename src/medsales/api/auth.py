@@ -50,7 +50,7 @@ class Asking(NamedTuple):
     patience: float
 
 
-def issue_token(  # noqa: PLR0913 - a token says this much
+def issue_token(
     secret: str,
     user: str,
     name: str,

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 from pydantic_core import to_json
 
 from medsales.api.auth import Caller
-from medsales.api.commands import KEY, Moment, decoded, must_be_text
+from medsales.api.commands import KEY, Moment, decoded, must_be_text, public_commands
 from medsales.api.limits import BATCH_PATH
 from medsales.api.problems import Problem, Trouble, language, problem, trouble
 from medsales.domain.kernel import PRINTABLE, Aggregate, Command, Note, Value
@@ -93,7 +93,7 @@ def batch_routes(aggregates: Iterable[type[Aggregate]]) -> APIRouter:
 def commands_by_name(aggregates: Iterable[type[Aggregate]]) -> Commands:
     """Every command by its name, which is unique: it names an operation of the API."""
     found: dict[str, type[Command[Any]]] = {}
-    for command in (command for each in aggregates for command in each.commands.values()):
+    for command in (command for each in aggregates for command in public_commands(each).values()):
         namesake = found.setdefault(command.__name__, command)
         assert namesake is command, f"two commands are called {command.__name__}"
     return found

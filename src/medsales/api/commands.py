@@ -114,9 +114,14 @@ PARAMETERS = [
 ]
 
 
+def public_commands(aggregate: type[Aggregate]) -> dict[str, type[Command[Any]]]:
+    """Those that somebody may give; the others are only ever part of another decision."""
+    return {name: command for name, command in aggregate.commands.items() if command.allowed}
+
+
 def command_routes(path: str, aggregate: type[Aggregate]) -> APIRouter:
     router = APIRouter(prefix=path, tags=[path.strip("/")])
-    for name, command in aggregate.commands.items():
+    for name, command in public_commands(aggregate).items():
         begins = command.is_beginning()
         router.add_api_route(
             f"/{name}" if begins else f"/{{id:path}}/{name}",

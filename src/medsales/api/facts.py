@@ -74,7 +74,7 @@ class Refusal(BaseModel):
         }
     },
 )
-def facts(  # noqa: PLR0913 - the filters
+def facts(
     *,
     caller: Auditor,
     subject: Annotated[str | None, Query(description="Facts of this aggregate.")] = None,

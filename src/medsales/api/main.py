@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from medsales.api import facts, health, problems
+from medsales.api import facts, health, orders, parties, problems, stock, terms
 from medsales.api.batch import batch_routes
 from medsales.api.commands import command_routes
 from medsales.api.limits import Gate, Incidents
@@ -19,7 +19,13 @@ from medsales.domain.kernel import Aggregate
 from medsales.engine.application import APP
 from medsales.settings import Settings
 
-QUESTIONS: tuple[APIRouter, ...] = (facts.router,)
+QUESTIONS: tuple[APIRouter, ...] = (
+    stock.router,
+    parties.router,
+    orders.router,
+    terms.router,
+    facts.router,
+)
 """Every router that answers questions."""
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from medsales.api.batch import Batch
+from medsales.api.commands import public_commands
 from medsales.api.facts import FactLine
 from medsales.api.problems import Problem, problem
 from medsales.domain.kernel import Aggregate
@@ -30,6 +31,10 @@ exist is a 404 with the code `<kind>.unknown`, a missing role a 403, any other r
 """
 TAGS = {
     "commands": "Many commands in one request.",
+    "stock": "Where everything is, and what happened to it.",
+    "customers": "Who buys, and everything about them.",
+    "orders": "Orders and how far they have come.",
+    "terms": "Prices, and why they are what they are.",
     "audit": "Every fact and every refusal, for those who must be able to check.",
     "health": "For those who operate the server.",
 }
@@ -66,7 +71,7 @@ def plural(kind: str) -> str:
 def describe(app: FastAPI, aggregates: Iterable[type[Aggregate]]) -> None:
     """Adds what FastAPI cannot see: bodies that the command routes read by themselves."""
     tags = _tags(aggregates)
-    models = [command for each in aggregates for command in each.commands.values()]
+    models = [command for each in aggregates for command in public_commands(each).values()]
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -45,6 +45,7 @@ from medsales.engine.follower import NotYet
 from medsales.engine.projection import Projection
 
 T = TypeVar("T", bound=BaseModel)
+A = TypeVar("A")
 
 POSITION = "Medsales-Position"
 MOST = 2**63 - 1
@@ -208,6 +209,14 @@ def reader(projection: type[Projection]) -> Any:
 
 LogReading = Annotated[Reading, Depends(_Reader(None))]
 """Reads facts and commands themselves, which are never behind."""
+
+
+def found(answer: A | None, id: str) -> A:
+    """The answer, if there is one and it is not empty. Raises Trouble 404."""
+    if not answer:
+        kind = id.partition(":")[0]
+        raise Trouble(404, f"{kind}.unknown", f"there is no {id}", f"没有 {id}")
+    return answer
 
 
 def _without_marks(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from medsales.domain.kernel import KINDS, Aggregate, Command, Refused, Role, Value
-from medsales.engine.decision import Decision, Loaded, subject_of
+from medsales.engine.decision import Decision, Loaded, subject_of, unknown
 from medsales.engine.facts import Draft, Envelope, Fact
 from medsales.engine.log import Appended, Entry, Log, Request
 
@@ -20,6 +20,9 @@ ATTEMPTS = 12
 """How often a command is decided anew when what it read has moved; then the caller is told."""
 CLOCK_SKEW = timedelta(minutes=5)
 APP = version("medsales")
+
+
+A = TypeVar("A", bound=Aggregate)
 
 
 class NotDecided(Exception):
@@ -149,8 +152,15 @@ class MedSales:
         return request.drafts
 
     def load(self, id: str) -> Loaded:
-        """The aggregate as the log has it now."""
+        """The aggregate as the log has it now; at version 0 if nothing has happened."""
         return _Memory(self.log).load([id])[id]
+
+    def existing(self, id: str, kind: type[A]) -> A:
+        """The state of an aggregate as the log has it now. Raises Refused if there is none."""
+        loaded = self.load(id)
+        if loaded.version == 0 or not isinstance(loaded.state, kind):
+            raise unknown(id)
+        return loaded.state
 
     def _attempt(self, asks: Mapping[int, Ask]) -> dict[int, Answer]:
         memory = _Memory(self.log)
@@ -254,8 +264,8 @@ def _told(subject: str, entry: Entry) -> Answer:
 def _must_be_allowed(ask: Ask) -> None:
     command = type(ask.command)
     if not ask.actor.may(command):
-        roles_en = " or ".join(role.en for role in command.allowed)
-        roles_zh = "或".join(role.zh for role in command.allowed)
+        roles_en = " or ".join(role.en for role in command.allowed) or "other commands only"
+        roles_zh = "或".join(role.zh for role in command.allowed) or "其他命令"
         raise Refused(
             "role.missing",
             f"{command.__name__} is for {roles_en}",

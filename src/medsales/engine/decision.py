@@ -85,8 +85,7 @@ class Decision:
 
     def _existing(self, id: str, *, begins: bool = False) -> Loaded:
         if self.now[id].version == 0 and not begins:
-            kind = id.partition(":")[0]
-            raise Refused(f"{kind}.unknown", f"there is no {id}", f"没有 {id}")
+            raise unknown(id)
         return self.now[id]
 
     def _needs(self, id: str, command: Command[Any], state: Aggregate) -> dict[str, Any]:
@@ -113,6 +112,10 @@ class Decision:
         after = Loaded(before.version + 1, event.apply(before.state))
         self.now[id] = after
         self.drafts.append(Draft(id, after.version, event))
+
+
+def unknown(id: str) -> Refused:
+    return Refused(f"{id.partition(':')[0]}.unknown", f"there is no {id}", f"没有 {id}")
 
 
 @cache

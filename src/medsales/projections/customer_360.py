@@ -234,15 +234,8 @@ def customer_seen(db: Db, id: str) -> CustomerSeen | None:
     )
 
 
-def customers(
-    db: Db, *, search: str | None, region: str | None, after: str, limit: int
-) -> list[CustomerProfile]:
-    """Customers by id, with a text in their name, in one region or any."""
-    rows = db.execute(
-        "select * from customer_profile where customer > %(after)s"
-        " and (%(like)s::text is null or name ilike %(like)s)"
-        " and (%(region)s::text is null or region = %(region)s)"
-        " order by customer limit %(limit)s",
-        {"after": after, "like": search and f"%{search}%", "region": region, "limit": limit},
-    )
-    return [CustomerProfile(**row) for row in rows]
+CUSTOMERS = """
+    select * from customer_profile where (%(like)s::text is null or name ilike %(like)s)
+        and (%(region)s::text is null or region = %(region)s)
+"""
+"""Customers with a text in their name, in one region or any."""

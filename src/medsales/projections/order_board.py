@@ -211,15 +211,8 @@ def shipments_of(db: Db, id: str) -> list[ShipmentCard]:
     return [ShipmentCard(**row) for row in rows]
 
 
-def orders(
-    db: Db, *, customer: str | None, status: str | None, after: str, limit: int
-) -> list[OrderCard]:
-    """Orders by id, of one customer or all, in one status or any."""
-    rows = db.execute(
-        'select * from order_card where "order" > %(after)s'
-        " and (%(customer)s::text is null or customer = %(customer)s)"
-        " and (%(status)s::text is null or status = %(status)s)"
-        ' order by "order" limit %(limit)s',
-        {"after": after, "customer": customer, "status": status, "limit": limit},
-    )
-    return [OrderCard(**row) for row in rows]
+ORDERS = """
+    select * from order_card where (%(customer)s::text is null or customer = %(customer)s)
+        and (%(status)s::text is null or status = %(status)s)
+"""
+"""Orders of one customer or all, in one status or any."""

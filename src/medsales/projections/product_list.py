@@ -121,12 +121,8 @@ def product_bearing(db: Db, di: str) -> ProductPackage | None:
     return ProductPackage(**row) if row else None
 
 
-def products(db: Db, *, search: str | None, after: str, limit: int) -> list[ProductName]:
-    """Products whose name, model or identifier contains a text, by id."""
-    rows = db.execute(
-        "select * from product_name where product > %(after)s and (%(like)s::text is null"
-        "  or concat_ws(' ', name, model, registrant, di) ilike %(like)s)"
-        " order by product limit %(limit)s",
-        {"after": after, "like": search and f"%{search}%", "limit": limit},
-    )
-    return [ProductName(**row) for row in rows]
+PRODUCTS = """
+    select * from product_name where %(like)s::text is null
+        or concat_ws(' ', name, model, registrant, di) ilike %(like)s
+"""
+"""Products whose name, model, registrant or identifier contains a text."""

@@ -1,6 +1,5 @@
 """The stock picture: what stands where, what is reserved, and the ledger that adds up to it."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +8,6 @@ from medsales.domain.stock import device_unit as unit
 from medsales.domain.stock import lot
 from medsales.domain.stock.device_unit import Placement
 from medsales.domain.stock.movement import Place, Stock
-from medsales.engine.database import Db
 from medsales.engine.facts import Fact
 from medsales.engine.projection import BEGINNING, Changes, Projection, Row, on
 
@@ -160,27 +158,15 @@ class PictureLine(Value):
     ours: int
 
 
-def picture(
-    db: Db, *, holder: str | None, product: str | None, after: Sequence[str], limit: int
-) -> list[PictureLine]:
-    """The levels that are not zero, by holder, zone, product and lot, from a key on."""
-    rows = db.execute(
-        "select s.holder, s.zone, s.product, p.name, s.lot, s.on_hand, s.reserved,"
-        "  case when s.zone = 'qualified' then s.on_hand - s.reserved else 0 end as free, s.ours"
-        " from stock_level s left join product_name p using (product)"
-        " where (s.on_hand <> 0 or s.reserved <> 0)"
-        "  and (%(holder)s::text is null or s.holder = %(holder)s)"
-        "  and (%(product)s::text is null or s.product = %(product)s)"
-        "  and (s.holder, s.zone, s.product, s.lot) > (%(h)s, %(z)s, %(p)s, %(l)s)"
-        " order by s.holder, s.zone, s.product, s.lot limit %(limit)s",
-        {
-            "holder": holder,
-            "product": product,
-            **dict(zip("hzpl", after or ("", "", "", ""), strict=True)),
-            "limit": limit,
-        },
-    )
-    return [PictureLine(**row) for row in rows]
+PICTURE = """
+    select s.holder, s.zone, s.product, p.name, s.lot, s.on_hand, s.reserved,
+        case when s.zone = 'qualified' then s.on_hand - s.reserved else 0 end as free, s.ours
+    from stock_level s left join product_name p using (product)
+    where (s.on_hand <> 0 or s.reserved <> 0)
+        and (%(holder)s::text is null or s.holder = %(holder)s)
+        and (%(product)s::text is null or s.product = %(product)s)
+"""
+"""What is not zero, by holder, zone, product and lot."""
 
 
 class StockSummary(Value):
@@ -195,19 +181,21 @@ class StockSummary(Value):
     ours_at_customers: int
 
 
-def summary(db: Db, *, after: str, limit: int) -> list[StockSummary]:
-    """Per product: in our warehouses, reserved there, on the way, with customers."""
-    rows = db.execute(
-        "select s.product, min(p.name) as name,"
-        "  coalesce(sum(on_hand) filter (where holder like 'warehouse:%%' and zone <> ''), 0)"
-        "    as in_warehouses,"
-        "  sum(reserved) as reserved,"
-        "  coalesce(sum(on_hand) filter (where holder like 'shipment:%%'"
-        "    or (holder like 'warehouse:%%' and zone = '')), 0) as in_transit,"
-        "  coalesce(sum(on_hand) filter (where holder like 'customer:%%'), 0) as at_customers,"
-        "  sum(ours) as ours_at_customers"
-        " from stock_level s left join product_name p using (product)"
-        " where s.product > %s group by s.product order by s.product limit %s",
-        (after, limit),
-    )
-    return [StockSummary(**row) for row in rows]
+SUMMARY = """
+    select s.product, min(p.name) as name,
+        coalesce(sum(on_hand) filter (where holder like 'warehouse:%%' and zone <> ''), 0)
+            as in_warehouses,
+        sum(reserved) as reserved,
+        coalesce(sum(on_hand) filter (where holder like 'shipment:%%'
+            or (holder like 'warehouse:%%' and zone = '')), 0) as in_transit,
+        coalesce(sum(on_hand) filter (where holder like 'customer:%%'), 0) as at_customers,
+        sum(ours) as ours_at_customers
+    from stock_level s left join product_name p using (product)
+    group by s.product
+"""
+"""Per product: in our warehouses, reserved there, on the way, with customers."""
+
+MOVEMENTS = """
+    select * from stock_movement where (%(product)s::text is null or product = %(product)s)
+"""
+"""The ledger, of one product or all."""

@@ -24,7 +24,7 @@ from medsales.domain.ids import (
 )
 from medsales.domain.kernel import Aggregate, Also, Command, Event, Refused, Role, Term, Text
 from medsales.domain.parties.customer import Customer
-from medsales.domain.stock.lot import Lot, OpenLot
+from medsales.domain.stock.lot import Lot, OpenLot, must_be_keys
 from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
@@ -216,6 +216,7 @@ class ReceiveUnit(Command[DeviceUnit]):
             raise Refused(
                 "unit.serial_missing", "the label has no serial number", "标签上没有序列号"
             )
+        must_be_keys(self.udi.di, self.udi.serial, self.udi.lot)
         return DeviceUnitId.of(self.udi.di, self.udi.serial)
 
     @property

@@ -22,6 +22,9 @@ from medsales.domain.stock.warehouse import Warehouse, Zone
 from medsales.domain.udi import ScannedUdi, Udi
 from medsales.domain.values import PartialDate, Quantity
 
+LONGEST_KEY = 60
+"""Characters; GS1, HIBC and MA allow no serial or lot number of more than 20."""
+
 
 @dataclass(frozen=True)
 class Lot(Aggregate):
@@ -96,6 +99,17 @@ class Lot(Aggregate):
         return replace(self, reserved={key: n for key, n in reserved.items() if n})
 
 
+def must_be_keys(*said: str | None) -> None:
+    """A label that was read elsewhere may say anything; not everything can be part of an id."""
+    for text in said:
+        if text and (len(text) > LONGEST_KEY or not text.isprintable()):
+            raise Refused(
+                "label.unusable",
+                f"{text[:LONGEST_KEY]!r} cannot be the number of a device or lot",
+                f"{text[:LONGEST_KEY]!r} 不能用作器械或批次的编号",
+            )
+
+
 class OpenLot(Command[Lot]):
     """Note a lot when its first goods arrive; a label that says otherwise later is refused."""
 
@@ -155,6 +169,7 @@ class ReceiveLot(Command[Lot]):
     def begins(self) -> LotId:
         if not self.udi.lot:
             raise Refused("lot.number_missing", "the label has no lot number", "标签上没有批号")
+        must_be_keys(self.udi.di, self.udi.lot)
         return LotId.of(self.udi.di or "", self.udi.lot)
 
     def decide(

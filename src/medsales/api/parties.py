@@ -1,0 +1,36 @@
+"""Who buys from us, and everything about them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from medsales.api.commands import SubjectId
+from medsales.api.reading import Page, Paging, Reading, found, reader
+from medsales.api.stock import Search
+from medsales.domain.kernel import Text
+from medsales.projections.customer_360 import (
+    CUSTOMERS,
+    Customer360,
+    CustomerProfile,
+    CustomerSeen,
+    customer_seen,
+)
+
+router = APIRouter(tags=["customers"])
+Customers = Annotated[Reading, reader(Customer360)]
+
+
+@router.get("/customers")
+def customers(
+    customers: Customers, paging: Paging, search: Search = None, region: Text | None = None
+) -> Page[CustomerProfile]:
+    """Customers, by name and region."""
+    like = search and f"%{search}%"
+    return customers.page(CustomerProfile, paging, CUSTOMERS, like=like, region=region)
+
+
+@router.get("/customers/{id:path}")
+def customer_360(customers: Customers, id: SubjectId) -> CustomerSeen:
+    """The 360° view: profile, orders, devices on site, prices given."""
+    with customers.snapshot() as db:
+        return found(customer_seen(db, id), id)

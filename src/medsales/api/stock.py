@@ -1,0 +1,119 @@
+"""Where everything is, and what happened to it: units, lots, stock, products, scans."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from medsales.api.commands import SubjectId
+from medsales.api.reading import Page, Paging, Reading, found, reader
+from medsales.domain.ids import DeviceUnitId, LotId
+from medsales.domain.kernel import Text, Value
+from medsales.domain.udi import Udi, parse_udi
+from medsales.projections.lot_trace import LotTrace, LotTraced, trace
+from medsales.projections.product_list import (
+    PRODUCTS,
+    ProductCard,
+    ProductList,
+    ProductName,
+    product_bearing,
+    product_card,
+)
+from medsales.projections.stock_picture import (
+    MOVEMENTS,
+    PICTURE,
+    SUMMARY,
+    PictureLine,
+    StockMovement,
+    StockPicture,
+    StockSummary,
+)
+from medsales.projections.unit_history import HistoryEntry, UnitHistory, history_of
+
+router = APIRouter(tags=["stock"])
+Histories = Annotated[Reading, reader(UnitHistory)]
+Traces = Annotated[Reading, reader(LotTrace)]
+Stock = Annotated[Reading, reader(StockPicture)]
+Products = Annotated[Reading, reader(ProductList)]
+Search = Annotated[Text | None, Query(description="A part of the name; case does not matter.")]
+
+
+@router.get("/device-units/{id:path}/history")
+def unit_history(histories: Histories, id: SubjectId) -> list[HistoryEntry]:
+    """The full audit trail of a serial number, one sentence per fact, in both languages."""
+    with histories.snapshot() as db:
+        return found(history_of(db, DeviceUnitId(id)), id)
+
+
+@router.get("/lots/{id:path}/trace")
+def lot_trace(traces: Traces, id: SubjectId) -> LotTraced:
+    """Every unit and quantity of a lot: who holds each now, and who held it before."""
+    with traces.snapshot() as db:
+        return found(trace(db, LotId(id)), id)
+
+
+@router.get("/stock")
+def stock_picture(
+    stock: Stock, paging: Paging, holder: Text | None = None, product: Text | None = None
+) -> Page[PictureLine]:
+    """What stands where, by holder, zone, product and lot."""
+    by = ("holder", "zone", "product", "lot")
+    return stock.page(PictureLine, paging, PICTURE, by=by, holder=holder, product=product)
+
+
+@router.get("/stock/summary")
+def stock_summary(stock: Stock, paging: Paging) -> Page[StockSummary]:
+    """Per product: in warehouses, reserved, on the way, with customers."""
+    return stock.page(StockSummary, paging, SUMMARY, by=("product",))
+
+
+@router.get("/stock/movements")
+def stock_movements(
+    stock: Stock, paging: Paging, product: Text | None = None
+) -> Page[StockMovement]:
+    """The ledger under the stock picture, in the order of the log."""
+    return stock.page(StockMovement, paging, MOVEMENTS, product=product)
+
+
+@router.get("/products")
+def products(products: Products, paging: Paging, search: Search = None) -> Page[ProductName]:
+    """Products, by name, model, registrant or identifier."""
+    return products.page(ProductName, paging, PRODUCTS, like=search and f"%{search}%")
+
+
+@router.get("/products/{id:path}")
+def product(products: Products, id: SubjectId) -> ProductCard:
+    """A product with its packages and registration certificates."""
+    with products.snapshot() as db:
+        return found(product_card(db, id), id)
+
+
+class Scanned(Value):
+    """What a scan says, and what we know by it."""
+
+    udi: Udi
+    product: str | None
+    package_level: str | None
+    unit: str | None
+    """The unit with this serial number, if we ever had it."""
+    lot: str | None
+    """The lot, if we ever had any of it."""
+
+
+@router.get("/scan/{text:path}")
+def scan(histories: Histories, text: str) -> Scanned:
+    """Reads what a scanner sent, in the form of any issuer, and finds the product, unit and lot.
+
+    Percent-encode it; the separator GS is `%1D`. A defect of the label is a warning, no refusal.
+    """
+    udi = parse_udi(text, strict=False)
+    unit = DeviceUnitId.of(udi.di or "", udi.serial or "")
+    lot = LotId.of(udi.di or "", udi.lot or "")
+    with histories.snapshot() as db:
+        package = product_bearing(db, udi.di or "")
+        return Scanned(
+            udi=udi,
+            product=package and package.product,
+            package_level=package and package.level,
+            unit=unit if udi.serial and history_of(db, unit) else None,
+            lot=lot if udi.lot and trace(db, lot) else None,
+        )
