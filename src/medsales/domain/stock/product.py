@@ -43,6 +43,7 @@ class Packaging(Value):
     di: Di
     level: Text
     """`base`, `box`, `case`, as the labeller calls it."""
+    issuer: Issuer = Issuer.GS1
     contains: Di | None = None
     """The identifier of the package inside; none for the base unit."""
     quantity: Quantity = 1
@@ -155,11 +156,11 @@ class RegisterProduct(Command[Product]):
         return ProductId.of(self.di)
 
     def decide(self, product: Product) -> tuple[ProductRegistered | Also, ...] | None:
-        levels = (Packaging(di=self.di, level="base"), *self.packages)
+        levels = (Packaging(di=self.di, level="base", issuer=self.issuer), *self.packages)
         if product.di:
             self._must_be_the_same(product, levels)
             return None
-        findings = [f for level in levels for f in check_di(level.di, self.issuer)]
+        findings = [f for level in levels for f in check_di(level.di, level.issuer)]
         if findings and not self.imported:
             raise Refused(findings[0].code, findings[0].en, findings[0].zh)
         registered = ProductRegistered(
