@@ -1,5 +1,6 @@
 """A company, opened: its log, the commands it answers, its read models and its worker."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,19 @@ from medsales.catalogue import PROJECTIONS
 from medsales.engine import schema
 from medsales.engine.application import MedSales
 from medsales.engine.database import Database
-from medsales.engine.embedded_postgres import EmbeddedPostgres
+from medsales.engine.embedded_postgres import (
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    postmaster_of,
+)
 from medsales.engine.follower import Follower
 from medsales.engine.log import Log
 from medsales.engine.worker import Worker
 from medsales.settings import Settings
+
+LOG = logging.getLogger(__name__)
+LOOK = 1.0
+"""Seconds between two looks at the embedded server."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,36 @@ def storage(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    with EmbeddedPostgres(settings.home) as server:
+    server = EmbeddedPostgres(settings.home)
+    try:
         server.start()
-        yield server.url()
-    server.stopped()
+        with _kept_up(server):
+            yield server.url()
+    finally:
+        server.close()
+        if not server.in_use():
+            server.stopped()
+
+
+@contextmanager
+def _kept_up(server: EmbeddedPostgres) -> Iterator[None]:
+    """Has the server started again when it dies; what it had acknowledged is still there."""
+    enough = threading.Event()
+    keeper = threading.Thread(target=_keep_up, args=(server, enough), name="keeper", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        keeper.join()
+
+
+def _keep_up(server: EmbeddedPostgres, enough: threading.Event) -> None:
+    while not enough.wait(LOOK):
+        if postmaster_of(server.data):
+            continue
+        LOG.warning("the embedded database is gone; it is started again")
+        try:
+            server.start()
+        except EmbeddedPostgresError as error:
+            LOG.warning("%s", error.sentence)

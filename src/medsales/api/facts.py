@@ -90,7 +90,7 @@ def facts(
     last = head if upto is None else min(upto, head)
     chosen = Selection(after, last, subject, tuple(kind or ()), actor, since, until)
     return StreamingResponse(
-        _lines(caller.company, chosen, MOST if limit is None else limit),
+        lines(caller.company, chosen, MOST if limit is None else limit),
         headers={POSITION: str(head)},
         media_type="application/x-ndjson",
     )
@@ -124,7 +124,7 @@ def refusals(_: Auditor, log: LogReading, paging: Paging) -> Page[Refusal]:
     )
 
 
-def _lines(company: Company, chosen: Selection, left: int) -> Iterator[bytes]:
+def lines(company: Company, chosen: Selection, left: int) -> Iterator[bytes]:
     """Batch after batch; between two of them no connection is held."""
     while left > 0:
         wanted = min(left, BATCH)

@@ -173,7 +173,7 @@ def goods_in(
 ) -> Iterator[Step]:
     """Lots of serials, each scanned from a valid barcode, received and inspected."""
     serial = [p for p in products if p.tracked_by is TrackedBy.SERIAL]
-    for number in range(units):
+    for number in range(units if serial else 0):
         lot_number, of_lot = divmod(number, LOT_SIZE)
         product = serial[lot_number % len(serial)]
         day = 1 + lot_number * 600 * LOT_SIZE / max(units, LOT_SIZE)

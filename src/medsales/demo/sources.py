@@ -104,7 +104,7 @@ def _read(name: str, text: str, records: Reader) -> Source:
 def _without_doubles(source: Source) -> Source:
     """Leaves out package identifiers that another record of the file bears (UDI-7), and says so; a
     record whose own identifier is taken is refused later, and listed then."""
-    owners = {made[0].di: record for record, made in reversed(source.commands)}  # type: ignore[attr-defined]
+    owners = {made[0].di: record for record, made in reversed(source.commands)}
     commands = []
     for record, (product, *others) in source.commands:
         assert isinstance(product, RegisterProduct), "a device record begins with its product"

@@ -206,6 +206,17 @@ class EmbeddedPostgres:
             time.sleep(TICK)
         return True
 
+    def in_use(self) -> bool:
+        """Whether any process uses the server; not when it is being stopped already."""
+        try:
+            fd = os.open(self.home / "users.lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return locked(fd, fcntl.LOCK_SH) and not locked(fd, fcntl.LOCK_EX)
+        finally:
+            os.close(fd)
+
     # Finding the folder
 
     @property

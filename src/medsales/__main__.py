@@ -1,0 +1,6 @@
+"""`python -m medsales`."""
+
+from medsales.cli import main
+
+if __name__ == "__main__":
+    main()

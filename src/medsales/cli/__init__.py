@@ -1,0 +1,228 @@
+"""The command `medsales`: its sub-commands, what each takes, and the text of their --help.
+
+What they do is in the modules beside this one, loaded when the command is given: --help and
+--version answer at once.
+"""
+
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsales.domain.kernel import Role
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+company = typer.Typer(no_args_is_help=True, help="The companies kept in this installation.")
+app.add_typer(company, name="company")
+
+
+def main() -> None:
+    """A failure is one sentence and exit code 1; its traceback comes only with --debug."""
+    debug = "--debug" in sys.argv
+    try:
+        app([word for word in sys.argv[1:] if word != "--debug"], prog_name="medsales")
+    except Exception as error:
+        if debug:
+            raise
+        from medsales.cli.failures import sentence
+
+        typer.echo(f"medsales: {sentence(error)}", err=True)
+        sys.exit(1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"medsales {version('medsales')}")
+        raise typer.Exit
+
+
+@app.callback()
+def medsales(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and end."
+        ),
+    ] = False,
+    _debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a failure.")
+    ] = False,
+) -> None:
+    """Event-sourced sales of medical devices.
+
+    Settings are environment variables: MEDSALES_HOME is the data folder, MEDSALES_DATABASE_URL a
+    PostgreSQL of your own instead of the embedded one, MEDSALES_SECRET what signs the tokens.
+    """
+
+
+Name = Annotated[str, typer.Option("--company", help="Which company.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Host = Annotated[
+    str | None, typer.Option(help="Address to listen on; MEDSALES_HOST, or only this machine.")
+]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Port; MEDSALES_PORT, or 8000; 0 takes a free one."),
+]
+ReadModels = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]...", help="Read models; all if none is named.")
+]
+Table = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A file of yours.")]
+Units = Annotated[int, typer.Option(min=1, help="How many device units the demo moves.")]
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("write it as 2026-01-31 or 2026-01-31T08:30+08:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[
+    datetime | None, typer.Option(parser=_moment, metavar="TIME", help="ISO 8601; UTC if no zone.")
+]
+
+
+@app.command()
+def run(host: Host = None, port: Port = None) -> None:
+    """The first thing to try: fill an empty log with a story, then serve.
+
+    A log that holds facts already is kept as it is.
+    """
+    from medsales.cli import serving, story
+
+    serving.serve(serving.settings(host, port), first=story.tell)
+
+
+@app.command()
+def serve(
+    *,
+    host: Host = None,
+    port: Port = None,
+    worker: Annotated[
+        bool, typer.Option(help="Keep the read models up to date as well; else run `worker`.")
+    ] = True,
+) -> None:
+    """Answer over HTTP until Ctrl-C."""
+    from medsales.cli import serving
+
+    serving.serve(serving.settings(host, port), work=worker)
+
+
+@app.command()
+def worker(
+    company: Annotated[
+        list[str] | None,
+        typer.Option(help="Work for this company only; may be repeated. Else all, also new ones."),
+    ] = None,
+) -> None:
+    """Keep read models and processes at the end of the log, until Ctrl-C.
+
+    Several workers may run: one works per company, the others take over when it dies.
+    """
+    from medsales.cli import serving
+
+    serving.work(serving.settings(), company or ())
+
+
+@app.command()
+def demo(
+    *,
+    products: Table = None,
+    hospitals: Table = None,
+    units: Units = 500,
+    company: Name = "default",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Tell nothing.")] = False,
+) -> None:
+    """Play some years of business into a company's log, and tell the story."""
+    from medsales.cli import story
+
+    story.demo(company, products, hospitals, units, quiet=quiet)
+
+
+@company.command("add")
+def add_company(name: str) -> None:
+    """Add a company; harmless if it is there already."""
+    from medsales.cli import operating
+
+    operating.add_company(name)
+
+
+@company.command("list")
+def list_companies(*, json: Json = False) -> None:
+    """Name the companies, one a line."""
+    from medsales.cli import operating
+
+    operating.list_companies(json=json)
+
+
+@app.command()
+def token(  # noqa: PLR0913, PLR0917 - what a token says
+    user: Annotated[str, typer.Option(help="Id of the person; written beside every fact.")] = "me",
+    name: Annotated[str, typer.Option(help="The person's printed name.")] = "",
+    role: Annotated[
+        list[Role] | None,
+        typer.Option(help="May be repeated. Without it every role of a person, for local use."),
+    ] = None,
+    company: Name = "default",
+    days: Annotated[float, typer.Option(min=0, help="How long it is good.")] = 30,
+    json: Json = False,
+) -> None:
+    """Print a signed token: curl -H "Authorization: Bearer $(medsales token)" …"""
+    from medsales.cli import operating
+
+    operating.token(user, name, role or (), company, days, json=json)
+
+
+@app.command()
+def info(*, json: Json = False) -> None:
+    """What an operator asks first: versions, database, companies, how far everything is."""
+    from medsales.cli import operating
+
+    operating.info(json=json)
+
+
+@app.command()
+def facts(  # noqa: PLR0913, PLR0917 - the ways to choose facts
+    company: Name = "default",
+    subject: Annotated[str | None, typer.Option(help="Facts of this aggregate.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Events; may be repeated.")] = None,
+    actor: Annotated[str | None, typer.Option(help="What this user caused.")] = None,
+    since: Moment = None,
+    until: Moment = None,
+    after: Annotated[int, typer.Option(min=0, help="Positions greater than this.")] = 0,
+    upto: Annotated[int | None, typer.Option(min=0, help="Positions up to this.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="As many at most.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show the log in order: --since this moment, --until before that one."""
+    from medsales.cli.reading import Selection, show
+
+    chosen = Selection(after, upto, subject, tuple(kind or ()), actor, since, until)
+    show(company, chosen, limit, json=json)
+
+
+@app.command()
+def rebuild(names: ReadModels = None, company: Name = "default") -> None:
+    """Make read models anew from the facts; the old ones serve meanwhile."""
+    from medsales.cli import read_models
+
+    read_models.rebuild(company, names or ())
+
+
+@app.command()
+def verify(names: ReadModels = None, company: Name = "default", *, json: Json = False) -> None:
+    """Prove that the stored read models equal the facts; exit code 1 if they do not."""
+    from medsales.cli import read_models
+
+    read_models.verify(company, names or (), json=json)
