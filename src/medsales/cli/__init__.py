@@ -140,7 +140,7 @@ def demo(
     *,
     products: Table = None,
     hospitals: Table = None,
-    units: Units = 500,
+    units: Units = 3000,
     company: Name = "default",
     quiet: Annotated[bool, typer.Option("--quiet", help="Tell nothing.")] = False,
 ) -> None:

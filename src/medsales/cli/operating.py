@@ -78,7 +78,7 @@ def list_companies(*, json: bool) -> None:
         typer.echo("\n".join(names)) if names else ERR.print("there is no company yet")
 
 
-def token(  # noqa: PLR0913, PLR0917 - what a token says
+def token(  # noqa: PLR0913 - what a token says
     user: str, name: str, roles: Sequence[Role], company: str, days: float, *, json: bool
 ) -> None:
     """The token alone goes to stdout, what it is worth to stderr."""

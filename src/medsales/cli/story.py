@@ -12,7 +12,7 @@ from medsales.company import Companies
 from medsales.engine.database import schema_of
 from medsales.settings import Settings
 
-UNITS = 500
+UNITS = 3000
 
 
 def demo(

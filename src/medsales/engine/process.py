@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from medsales.domain.kernel import Command, Event, Refused, Role
-from medsales.engine.application import Actor, Ask, MedSales
+from medsales.engine.application import Actor, Ask, KeyReused, MedSales
 from medsales.engine.database import Database, Db
+from medsales.engine.decision import subject_of
 from medsales.engine.facts import Fact
 from medsales.engine.log import Selection, facts
 
@@ -81,7 +82,7 @@ class Processes:
     def _react(self, fact: Fact[Any]) -> None:
         for policy in POLICIES.get(type(fact.event).__name__, ()):
             with self.database.reading() as db:
-                asks = [_ask(policy, fact, n, then) for n, then in enumerate(policy(fact, db))]
+                asks = [_ask(policy, fact, then) for then in policy(fact, db)]
             _tell_refusals(asks, self.app.handle_many(asks))
 
     def _advance(self, position: int) -> None:
@@ -92,13 +93,15 @@ class Processes:
             )
 
 
-def _ask(policy: Policy[Any], fact: Fact[Any], n: int, then: Then) -> Ask:
+def _ask(policy: Policy[Any], fact: Fact[Any], then: Then) -> Ask:
+    """The key names fact and target, not a place in a list: a second look may find more of them."""
     name = f"process:{policy.__name__}"
+    target = subject_of(then.command, then.id)
     return Ask(
         then.command,
         Actor(name, policy.__name__.replace("_", " "), (Role.SYSTEM,), name),
         then.id,
-        key=f"{fact.position}:{n}",
+        key=f"{fact.position}:{type(then.command).__name__}:{target}",
         cause=fact.position,
         correlation=fact.envelope.correlation,
     )
@@ -106,7 +109,7 @@ def _ask(policy: Policy[Any], fact: Fact[Any], n: int, then: Then) -> Ask:
 
 def _tell_refusals(asks: Sequence[Ask], answers: Sequence[object]) -> None:
     for ask, answer in zip(asks, answers, strict=True):
-        if isinstance(answer, Refused):
-            LOG.warning("%s %s was refused: %s", ask.actor.id, ask.id, answer)
+        if isinstance(answer, Refused | KeyReused):
+            LOG.warning("%s %s: %s", ask.actor.id, ask.id, answer)
         elif isinstance(answer, Exception):
             raise answer

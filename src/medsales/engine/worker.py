@@ -10,7 +10,7 @@ from eventsourcing.persistence import PersistenceError
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
-from medsales.engine.application import MedSales
+from medsales.engine.application import MedSales, NotDecided
 from medsales.engine.follower import Follower
 from medsales.engine.process import Processes
 
@@ -50,16 +50,16 @@ class Worker:
             try:
                 with self._place() as conn:
                     self._follow(conn)
-            except (PersistenceError, psycopg.Error) as error:
+            except (PersistenceError, psycopg.Error, NotDecided) as error:
                 LOG.warning("worker %s: %s", self.database.company, " ".join(str(error).split()))
                 self.stopping.wait(RETRY)
 
     def catch_up(self) -> None:
-        """Projects and reacts until both have nothing left to do."""
-        while True:
-            self.follower.catch_up()
-            reached = min(self.follower.positions().values(), default=self.app.log.head())
-            if not self.processes.step(reached):
+        """Projects and reacts, in turns, until neither has anything left to do."""
+        while not self.stopping.is_set():
+            scanned = self.follower.step()
+            reacted = self.processes.step(upto=min(self.follower.positions().values()))
+            if not scanned and not reacted:
                 return
 
     @contextmanager
