@@ -4,6 +4,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from platformdirs import user_data_path
 from pydantic import Field
@@ -42,8 +43,8 @@ class Settings(BaseSettings):
             return given
         self.home.mkdir(parents=True, exist_ok=True)
         path = self.home / "secret"
-        with suppress(FileExistsError):
-            new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(new, "w") as file:
-                file.write(secrets.token_urlsafe(48))
+        with NamedTemporaryFile("w", dir=self.home) as whole:  # for its owner only
+            print(secrets.token_urlsafe(48), end="", file=whole, flush=True)
+            with suppress(FileExistsError):
+                os.link(whole.name, path)  # nobody ever reads half of it
         return path.read_text()

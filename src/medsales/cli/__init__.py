@@ -59,8 +59,11 @@ def medsales(
 ) -> None:
     """Event-sourced sales of medical devices.
 
-    Settings are environment variables: MEDSALES_HOME is the data folder, MEDSALES_DATABASE_URL a
-    PostgreSQL of your own instead of the embedded one, MEDSALES_SECRET what signs the tokens.
+    Settings are environment variables. MEDSALES_HOME: the data folder.
+
+    MEDSALES_DATABASE_URL: a PostgreSQL of your own, instead of the embedded one.
+
+    MEDSALES_SECRET: what signs the tokens, instead of a file in the data folder.
     """
 
 

@@ -40,13 +40,13 @@ def _until_now(company: Company, chosen: Selection, limit: int) -> Iterator[byte
 
 
 def _tell(found: Iterator[bytes]) -> None:
+    # A terminal shows one line per fact; a file gets all of it.
+    fitting: dict[str, Any] = {"soft_wrap": True}
+    if OUT.is_terminal:
+        fitting = {"soft_wrap": False, "no_wrap": True, "overflow": "ellipsis"}
     for batch in found:
         for line in batch.splitlines():
-            # A terminal shows one line per fact; a file gets all of it.
-            OUT.print(_told(json_module.loads(line)), soft_wrap=not OUT.is_terminal, **ONE_LINE)
-
-
-ONE_LINE: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis", "crop": OUT.is_terminal}
+            OUT.print(_told(json_module.loads(line)), **fitting)
 
 
 def _told(fact: dict[str, Any]) -> Text:

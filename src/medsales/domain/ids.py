@@ -7,7 +7,7 @@ serial speak of the same stream, and the second is told.
 from medsales.domain.kernel import Id
 
 
-class CustomerId(Id, example="customer:91330000470003281F"):
+class CustomerId(Id, example="customer:91330000470003281C"):
     """A customer, by unified social credit code or by another official number."""
 
 

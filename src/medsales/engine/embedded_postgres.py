@@ -58,6 +58,8 @@ LONGEST_SOCKET_FOLDER = 88
 """Bytes: macOS allows 103 for the socket's whole path, Linux 107."""
 
 PRIVATE = 0o700
+OURS = {"secret"}
+"""What `settings` may have put into home before the first start."""
 TICK = 0.02
 BIG_LOG = 10_000_000
 NO_ROOM = 1_000_000
@@ -230,10 +232,13 @@ class EmbeddedPostgres:
 
     def _prepare_home(self) -> None:
         self.home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        # Root's server runs as somebody who must pass through home. Only a folder that is new or
-        # empty is opened for that: nothing else on the machine may change.
-        if os.geteuid() == self.home.stat().st_uid == 0 and not any(self.home.iterdir()):
+        # Root's server runs as somebody who must pass through home. Only a folder that is new, or
+        # has nothing but our secret, is opened for that: nothing else on the machine may change.
+        if os.geteuid() == self.home.stat().st_uid == 0 and not self._others():
             self.home.chmod(0o711)
+
+    def _others(self) -> set[str]:
+        return {path.name for path in self.home.iterdir()} - OURS
 
     def _must_be_reachable(self) -> None:
         if os.geteuid() == 0 and (closed := self.account.first_closed(self.home)):

@@ -51,7 +51,8 @@ class Follower:
     def __init__(self, database: Database, projections: Sequence[type[Projection]]) -> None:
         self.database = database
         self.projections = {kind.name: kind() for kind in projections}
-        self.shadow = f"{database.schema}_shadow"
+        # Not the schema of any company: "x_shadow" may well be the name of another one.
+        self.shadow = f"shadow_of_{database.schema}"
 
     def prepare(self) -> None:
         """Makes missing tables; read models whose code has changed are built anew."""

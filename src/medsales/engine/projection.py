@@ -142,6 +142,7 @@ class Net:
             self.values, self.amounts, self.fresh = {}, {}, True
         self.gone = change.gone
         self.values |= change.values
+        self.amounts = {c: n for c, n in self.amounts.items() if c not in change.values}
         for column, amount in change.amounts.items():
             if column in self.values:
                 self.values[column] += amount

@@ -82,7 +82,8 @@ STEPS: tuple[str, ...] = (
     -- positions have no gaps and a reader never sees p+1 before p. Each request stands alone:
     --   repeat    its key has been answered before, with the same body: the first answer
     --   reused    its key has been answered before, with another body
-    --   conflict  something it read while deciding has moved on
+    --   conflict  something it read while deciding has moved on, or rests on a request before it
+    --             in this batch whose facts were not written now
     --   done      its facts and its line in the command log are written
     create function append(requests jsonb)
     returns table (n int, status text, outcome text, version bigint, events text[],
@@ -96,6 +97,7 @@ STEPS: tuple[str, ...] = (
         added bigint;
         clock timestamptz;
         last_clock timestamptz;
+        not_written text[] := '{}';
     begin
         perform pg_advisory_xact_lock('facts'::regclass::oid::int, 0);
         select f.notification_id, f.recorded_at into head, last_clock
@@ -112,8 +114,9 @@ STEPS: tuple[str, ...] = (
                                then 'repeat' else 'reused' end;
             elsif exists (
                 select from jsonb_array_elements(request->'guards') g
-                where (g.value->>1)::bigint <> coalesce((select max(f.originator_version)
-                    from facts f where f.originator_id = g.value->>0), 0)
+                where g.value->>0 = any(not_written)
+                    or (g.value->>1)::bigint <> coalesce((select max(f.originator_version)
+                        from facts f where f.originator_id = g.value->>0), 0)
             ) then
                 status := 'conflict';
             else
@@ -135,6 +138,11 @@ STEPS: tuple[str, ...] = (
                         request->>'body', clock
                     returning * into answered;
                 status := 'done';
+            end if;
+            if status <> 'done' then
+                -- A version alone does not tell: somebody else may have brought it there.
+                not_written := not_written || array(
+                    select f.value->>0 from jsonb_array_elements(request->'facts') f);
             end if;
             outcome := answered.outcome;
             version := answered.version;
