@@ -25,9 +25,10 @@ class given:  # noqa: N801 - reads as a sentence
         """Lets the command decide. Without an id, a made-up one of the right kind is used."""
         kind = aggregate_of(type(command))
         assert kind is not None
-        subject = subject_of(command, id or f"{kind.kind}:1")
-        decision = Decision(self._load(subject), by, at)
+        subject = id or f"{kind.kind}:1"
         try:
+            subject = subject_of(command, subject)
+            decision = Decision(self._load(subject), by, at)
             decision.ask(subject, command)
         except Refused as refusal:
             return Outcome(subject, None, refusal)

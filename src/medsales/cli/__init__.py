@@ -6,6 +6,7 @@ What they do is in the modules beside this one, loaded when the command is given
 
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -97,14 +98,14 @@ Moment = Annotated[
 
 
 @app.command()
-def run(host: Host = None, port: Port = None) -> None:
+def run(host: Host = None, port: Port = None, units: Units = 3000) -> None:
     """The first thing to try: fill an empty log with a story, then serve.
 
     A log that holds facts already is kept as it is.
     """
     from medsales.cli import serving, story
 
-    serving.serve(serving.settings(host, port), first=story.tell)
+    serving.serve(serving.settings(host, port), first=partial(story.tell, units=units))
 
 
 @app.command()

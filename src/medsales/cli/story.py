@@ -12,8 +12,6 @@ from medsales.company import Companies
 from medsales.engine.database import schema_of
 from medsales.settings import Settings
 
-UNITS = 3000
-
 
 def demo(
     name: str, products: Path | None, hospitals: Path | None, units: int, *, quiet: bool
@@ -25,13 +23,13 @@ def demo(
         demonstration.run(company, console, products=products, hospitals=hospitals, units=units)
 
 
-def tell(companies: Companies, address: str) -> None:
+def tell(companies: Companies, address: str, *, units: int) -> None:
     """Before serving: the story, once; a token, and what to ask with it."""
     company = companies[DEFAULT]
     if head := company.log.head():
         OUT.print(f"the log holds {head:,} facts already; they are kept")
     else:
-        demonstration.run(company, Console(), products=None, hospitals=None, units=UNITS)
+        demonstration.run(company, Console(), products=None, hospitals=None, units=units)
     token = issue_token(Settings().secret(), "me", "me", PEOPLE, company=DEFAULT)
     OUT.print(EXAMPLES.format(address=address, token=token), markup=False)
 

@@ -12,6 +12,9 @@ from medsales.domain.kernel import Refused, Term, Value
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[1])]
 """How many pieces: a whole number, at least one."""
 
+Days = Annotated[int, Field(ge=0, le=3650, examples=[180])]
+"""A number of days."""
+
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["CNY"])]
 """Three letters of ISO 4217."""
 

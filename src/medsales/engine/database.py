@@ -14,7 +14,7 @@ from psycopg.rows import DictRow, dict_row
 Db: TypeAlias = Cursor[DictRow]
 
 OLDEST_SERVER = 150000
-COMPANY = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+COMPANY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class DatabaseUnavailable(Exception):
@@ -27,7 +27,7 @@ class DatabaseUnavailable(Exception):
 
 def schema_of(company: str) -> str:
     """The schema that holds everything of a company. Raises ValueError for an impossible name."""
-    if not COMPANY.match(company):
+    if not COMPANY.fullmatch(company):
         raise ValueError(
             "a company's short name is 1 to 40 of a-z, 0-9 and _, and begins with a letter"
         )
@@ -112,14 +112,28 @@ SENTENCES: dict[type[psycopg.Error], tuple[str, str]] = {
     ),
 }
 
+WORDS: dict[type[psycopg.Error], str] = {
+    psycopg.errors.InvalidPassword: "password authentication failed",
+    psycopg.errors.InvalidCatalogName: 'database ".*" does not exist',
+    psycopg.errors.TooManyConnections: "too many (clients|connections)|remaining connection slots",
+}
+"""What the server says while connecting: psycopg drops the code of a connection never made."""
+
 
 def explained(error: BaseException) -> DatabaseUnavailable:
     """One sentence for what the database driver, or the pool, has thrown."""
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
     detail = " ".join(str(error).split())
     for kind, (code, sentence) in SENTENCES.items():
-        if isinstance(cause, kind):
+        if isinstance(cause, kind) or _said_while_connecting(kind, cause, detail):
             return DatabaseUnavailable(code, f"{sentence} ({detail})")
     if isinstance(cause, psycopg.ProgrammingError) and not isinstance(cause, psycopg.DataError):
         return DatabaseUnavailable("database.setting", f"the database setting is wrong: {detail}")
     return DatabaseUnavailable("database.unreachable", f"the database cannot be reached: {detail}")
+
+
+def _said_while_connecting(
+    kind: type[psycopg.Error], cause: BaseException | None, detail: str
+) -> bool:
+    connecting = isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None
+    return connecting and kind in WORDS and re.search(WORDS[kind], detail) is not None

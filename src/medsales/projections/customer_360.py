@@ -121,8 +121,16 @@ class Customer360(Projection):
 
     @on(unit.PartFitted)
     def fitted(self, fact: Fact[unit.PartFitted]) -> Changes:
-        yield arrived(fact.subject, fact.event.moved, fact.effective_at, Placement.SOLD)
-        yield UnitAtSite.set(fact.subject, state=Lifecycle.INSTALLED)
+        event = fact.event
+        yield arrived(
+            fact.subject,
+            event.moved,
+            fact.effective_at,
+            event.terms.placement,
+            due_back=event.terms.due_back,
+        )
+        until = event.terms.warranty_until
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.INSTALLED, warranty_until=until)
 
     @on(unit.UnitInstalled)
     def installed(self, fact: Fact[unit.UnitInstalled]) -> Changes:

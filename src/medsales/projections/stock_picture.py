@@ -57,7 +57,6 @@ class StockPicture(Projection):
         unit.UnitTransferred,
         unit.UnitArrived,
         unit.UnitDelivered,
-        unit.PartFitted,
         unit.UnitScrapped,
         lot.LotReceived,
         lot.LotInspected,
@@ -97,6 +96,16 @@ class StockPicture(Projection):
         there = Stock(product=moved.product, lot=moved.lot, place=moved.destination)
         yield from entry(fact)
         yield level(there, ours=+1)
+
+    @on(unit.PartFitted)
+    def fitted(self, fact: Fact[unit.PartFitted]) -> Changes:
+        moved = fact.event.moved
+        assert moved.destination is not None, "a fitted part is with somebody"
+        yield from entry(fact)
+        if fact.event.terms.owner is None:
+            yield level(
+                Stock(product=moved.product, lot=moved.lot, place=moved.destination), ours=+1
+            )
 
     @on(unit.PlacedUnitSold)
     def sold_in_place(self, fact: Fact[unit.PlacedUnitSold]) -> Changes:

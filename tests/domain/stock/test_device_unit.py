@@ -70,6 +70,7 @@ from medsales.domain.stock.device_unit import (
     SerialLinked,
     ShipUnit,
     TakeBackUnit,
+    Terms,
     TransferUnit,
     UninstallUnit,
     UnitArrived,
@@ -569,14 +570,19 @@ class TestUseIsBlocked:
 
     @pytest.mark.parametrize(
         ("life", "use"),
-        [(INSPECTED, place()), (ON_LOAN, SELL), (DELIVERED, CONSUME)],
-        ids=["placed", "sold where it stands", "consumed"],
+        [(INSPECTED, place()), (ON_LOAN, SELL), (DELIVERED, INSTALL), (DELIVERED, CONSUME)],
+        ids=["placed", "sold where it stands", "installed", "consumed"],
     )
     def test_d5_an_expired_unit_is_not_used(
         self, life: tuple[Command[Any], ...], use: Command[Any]
     ) -> None:
         """条例 art. 55: expired devices are neither traded nor used."""
         town(*life).when(use, at=at(date(2029, 2, 1))).refused("unit.expired")
+
+    def test_d5_some_shelf_life_may_have_to_remain(self) -> None:
+        wanted = RESERVE.model_copy(update={"shelf_life": 180})
+        happens(town(*INSPECTED).when(wanted, at=at(date(2028, 6, 1))), UnitReserved)
+        town(*INSPECTED).when(wanted, at=at(date(2028, 9, 1))).refused("unit.expired", "2029")
 
     def test_s7_a_held_unit_still_comes_back(self) -> None:
         assert after(*DELIVERED, HOLD, GIVE_BACK, TAKE_BACK).holds == {"Q-7"}
@@ -830,10 +836,13 @@ class TestScrapping:
         town(*SCRAPPED).when(SCRAP).then()
 
 
-def system(*more: Command[Any]) -> Town:
+def system(*more: Command[Any], life: tuple[Command[Any], ...] = IN_SERVICE) -> Town:
     """SN1 in service at Union Hospital; SN2 and SN3 released in Hangzhou."""
     others = founded().told(receive("SN2"), receive("SN3"))
-    return others.told(PASS, id=SN2).told(PASS, id=SN3).told(*IN_SERVICE, *more)
+    return others.told(PASS, id=SN2).told(PASS, id=SN3).told(*life, *more)
+
+
+BOUGHT = Terms(placement=Placement.SOLD, owner=UNION)
 
 
 class TestParts:
@@ -873,8 +882,21 @@ class TestParts:
         system().when(swap(SN1)).refused("unit.wrong_stage")
 
     def test_u12_a_part_is_in_one_system_only(self) -> None:
-        two = system(swap(SN2)).told(FitPart(system=SN2, customer=UNION), id=SN3)
+        two = system(swap(SN2)).told(FitPart(system=SN2, customer=UNION, terms=BOUGHT), id=SN3)
         two.when(swap(SN3)).refused("unit.wrong_stage", "installed")
+
+    def test_u7_a_part_stands_on_the_terms_of_its_system(self) -> None:
+        """It inherits the rest of the warranty, and is ours as long as the system is."""
+        sold = system().when(swap(SN2)).also[SN2][0]
+        assert isinstance(sold, PartFitted)
+        assert sold.terms == system().unit().terms
+        lent = system(life=(*ON_LOAN, INSTALL)).when(swap(SN2)).also[SN2][0]
+        assert isinstance(lent, PartFitted)
+        assert (lent.terms.owner, lent.terms.due_back) == (None, DUE)
+
+    def test_u5_a_system_is_sold_where_it_stands_with_its_parts(self) -> None:
+        sold = system(swap(SN2), life=(*ON_LOAN, INSTALL)).when(SELL)
+        assert [type(event) for event in sold.also[SN2]] == [PlacedUnitSold]
 
     def test_u12_a_system_does_not_become_a_part_of_its_own_part(self) -> None:
         system(swap(SN2)).when(swap(SN1), SN2).refused("unit.wrong_stage")

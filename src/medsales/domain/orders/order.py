@@ -44,7 +44,7 @@ from medsales.domain.stock.device_unit import (
 from medsales.domain.stock.lot import Lot, ReleaseLot, ReserveLot, ReturnLot
 from medsales.domain.stock.product import Product
 from medsales.domain.terms.price_matrix import PriceMatrix
-from medsales.domain.values import Money, Quantity
+from medsales.domain.values import Days, Money, Quantity
 
 LineNumber = Annotated[int, Field(ge=1, le=10_000, examples=[1])]
 Units = Annotated[tuple[DeviceUnitId, ...], Field(max_length=500)]
@@ -361,11 +361,15 @@ class ReserveGoods(GoodsCommand):
 
     used_disclosed: bool = False
     """The customer knows that a unit has been used for demonstration or on loan (U5)."""
+    shelf_life: Days = 0
+    """Days that must remain before the goods expire (D5)."""
 
     def decide(
         self, order: Order, id: OrderId, units: tuple[DeviceUnit, ...], lots: tuple[Lot, ...]
     ) -> tuple[GoodsReserved | Also, ...] | None:
         order.must_be(OrderStatus.CONFIRMED)
+        for unit in units:
+            unit.must_be_alive()
         already = {goods for goods, _, _ in order.set_aside}
         products = [unit.product for unit in units] + [lot.product for lot in lots]
         wanted = [
@@ -380,15 +384,21 @@ class ReserveGoods(GoodsCommand):
         return reserved, *(self._reserve(some, id, order.buyer()) for some in goods)
 
     def _reserve(self, some: Goods, order: OrderId, customer: CustomerId) -> Also:
-        if some.warehouse is not None:
-            return Also(
-                some.goods,
-                ReserveLot(order=order, warehouse=some.warehouse, quantity=some.quantity),
+        if some.warehouse is None:
+            reserve_unit = ReserveUnit(
+                order=order,
+                customer=customer,
+                used_disclosed=self.used_disclosed,
+                shelf_life=self.shelf_life,
             )
-        disclosed = self.used_disclosed
-        return Also(
-            some.goods, ReserveUnit(order=order, customer=customer, used_disclosed=disclosed)
+            return Also(some.goods, reserve_unit)
+        reserve_lot = ReserveLot(
+            order=order,
+            warehouse=some.warehouse,
+            quantity=some.quantity,
+            shelf_life=self.shelf_life,
         )
+        return Also(some.goods, reserve_lot)
 
 
 class GoodsReserved(Event[Order]):

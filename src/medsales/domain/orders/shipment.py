@@ -24,6 +24,7 @@ from medsales.domain.kernel import (
 from medsales.domain.orders.order import (
     LotQuantity,
     Order,
+    OrderStatus,
     Quantities,
     RecordDelivery,
     RecordDispatch,
@@ -56,8 +57,12 @@ class Shipment(Aggregate):
     status: ShipmentStatus | None = None
     order: OrderId | None = None
     customer: CustomerId | None = None
+    planned_for: date | None = None
     units: tuple[DeviceUnitId, ...] = ()
     quantities: tuple[LotQuantity, ...] = ()
+
+    def is_planned_for(self, order: OrderId) -> bool:
+        return (self.status, self.order) == (ShipmentStatus.PLANNED, order)
 
     def must_be(self, *statuses: ShipmentStatus) -> None:
         if self.status not in statuses:
@@ -83,13 +88,15 @@ class PlanShipment(Command[Shipment]):
         return ShipmentId.of(self.number)
 
     def decide(self, shipment: Shipment, order: Order) -> ShipmentPlanned | None:
-        if (shipment.status, shipment.order) == (ShipmentStatus.PLANNED, self.order):
-            return None
-        if shipment.status is not None:
-            raise number_taken(self.number)
-        return ShipmentPlanned(
+        planned = ShipmentPlanned(
             order=self.order, customer=order.buyer(), planned_for=self.planned_for
         )
+        if planned.apply(shipment) == shipment:
+            return None
+        if shipment.status is not None and not shipment.is_planned_for(self.order):
+            raise number_taken(self.number)
+        order.must_be(OrderStatus.PLACED, OrderStatus.CONFIRMED)
+        return planned
 
 
 def number_taken(number: str) -> Refused:
@@ -111,6 +118,7 @@ class ShipmentPlanned(Event[Shipment]):
             status=ShipmentStatus.PLANNED,
             order=self.order,
             customer=self.customer,
+            planned_for=self.planned_for,
         )
 
 
@@ -160,8 +168,7 @@ class DispatchShipment(Command[Shipment]):
     def decide(
         self, shipment: Shipment, id: ShipmentId, order: Order
     ) -> tuple[ShipmentDispatched | Also, ...]:
-        planned = (shipment.status, shipment.order) == (ShipmentStatus.PLANNED, self.order)
-        if shipment.status is not None and not planned:
+        if shipment.status is not None and not shipment.is_planned_for(self.order):
             raise number_taken(self.number)
         dispatched = ShipmentDispatched(
             order=self.order,

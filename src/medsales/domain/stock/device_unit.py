@@ -7,7 +7,7 @@ stands where it stands, whether it is fit for use, and who owns and who holds it
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -17,19 +17,18 @@ from medsales.domain.ids import (
     DeviceUnitId,
     LotId,
     OrderId,
-    PartyId,
     ProductId,
     ShipmentId,
     WarehouseId,
 )
-from medsales.domain.kernel import Aggregate, Also, Command, Event, Refused, Role, Term, Text
+from medsales.domain.kernel import Aggregate, Also, Command, Event, Refused, Role, Term, Text, Value
 from medsales.domain.parties.customer import Customer
 from medsales.domain.stock.lot import Lot, OpenLot, must_be_keys
 from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
 from medsales.domain.udi import ScannedUdi, Udi
-from medsales.domain.values import Evidence, PartialDate, months_after
+from medsales.domain.values import Days, Evidence, PartialDate, months_after
 
 
 class Lifecycle(Term):
@@ -69,6 +68,18 @@ ZONE_FOR = {
     Quality.RELEASED: Zone.QUALIFIED,
     Quality.NONCONFORMING: Zone.UNQUALIFIED,
 }
+
+
+class Terms(Value):
+    """On what terms a unit stands at a customer; a part stands there on those of its system."""
+
+    placement: Placement
+    owner: CustomerId | None = None
+    """None while it is ours."""
+    due_back: date | None = None
+    warranty_until: date | None = None
+
+
 USED_BY = {Placement.DEMO, Placement.LOAN, Placement.RENTAL}
 TERMINAL = {Lifecycle.CONSUMED, Lifecycle.SCRAPPED, Lifecycle.RENUMBERED}
 IN_USE = {Lifecycle.INSTALLED, Lifecycle.IN_SERVICE}
@@ -82,7 +93,7 @@ class DeviceUnit(Aggregate):
     lifecycle: Lifecycle = Lifecycle.REGISTERED
     placement: Placement = Placement.STOCK
     quality: Quality = Quality.QUARANTINE
-    owner: PartyId | None = None
+    owner: CustomerId | None = None
     """None while it is ours."""
     place: Place | None = None
     product: ProductId | None = None
@@ -104,6 +115,15 @@ class DeviceUnit(Aggregate):
         assert self.product is not None, "the engine asks existing units only"
         assert self.place is not None, "a unit that was received is somewhere (U2)"
         return Stock(product=self.product, lot=self.lot, place=self.place)
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(
+            placement=self.placement,
+            owner=self.owner,
+            due_back=self.due_back,
+            warranty_until=self.warranty_until,
+        )
 
     @property
     def customer(self) -> CustomerId:
@@ -156,8 +176,8 @@ class DeviceUnit(Aggregate):
         if self.expires is not None and self.expires.last_day < day:
             raise Refused(
                 "unit.expired",
-                f"the unit expired on {self.expires}",
-                f"该器械已于 {self.expires} 过期",
+                f"the unit expires on {self.expires}, before {day}",
+                f"该器械有效期至 {self.expires}, 早于 {day}",
             )
 
     def must_be_disclosed_as_used(self, disclosed: bool) -> None:
@@ -319,13 +339,15 @@ class ReserveUnit(Command[DeviceUnit]):
     order: OrderId
     customer: CustomerId
     used_disclosed: bool = False
+    shelf_life: Days = 0
+    """Days that must remain before it expires."""
 
     def decide(self, unit: DeviceUnit, lot: Lot | None, at: datetime) -> UnitReserved | None:
         if unit.lifecycle is Lifecycle.RESERVED and unit.order == self.order:
             return None
         unit.must_be(Lifecycle.IN_STOCK)
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date())
+        unit.must_not_be_expired(at.date() + timedelta(days=self.shelf_life))
         unit.must_be_disclosed_as_used(self.used_disclosed)
         return UnitReserved(
             order=self.order,
@@ -524,10 +546,16 @@ class PlaceUnit(Command[DeviceUnit]):
     due_back: date
 
     def decide(
-        self, unit: DeviceUnit, customer: Customer, lot: Lot | None, at: datetime
+        self,
+        unit: DeviceUnit,
+        product: Product,
+        customer: Customer,
+        lot: Lot | None,
+        at: datetime,
     ) -> UnitPlaced | None:
         there = Place(holder=self.customer)
-        if (unit.placement, unit.place) == (self.placement, there):
+        placed_so = (unit.placement, unit.place) == (self.placement, there)
+        if placed_so and unit.lifecycle in WITH_CUSTOMER:
             return None
         if self.placement in (Placement.STOCK, Placement.SOLD):
             raise Refused(
@@ -538,6 +566,7 @@ class PlaceUnit(Command[DeviceUnit]):
         unit.must_be(Lifecycle.IN_STOCK)
         unit.must_be_usable(lot)
         unit.must_not_be_expired(at.date())
+        product.must_be_registered_on(at.date())
         customer.must_be_served()
         return UnitPlaced(
             placement=self.placement,
@@ -605,7 +634,7 @@ class SellPlacedUnit(Command[DeviceUnit]):
 
     def decide(
         self, unit: DeviceUnit, product: Product, lot: Lot | None, at: datetime
-    ) -> PlacedUnitSold:
+    ) -> tuple[PlacedUnitSold | Also, ...]:
         unit.must_be(*WITH_CUSTOMER)
         if unit.due_back is None or unit.customer != self.customer:
             raise Refused(
@@ -617,13 +646,14 @@ class SellPlacedUnit(Command[DeviceUnit]):
         unit.must_not_be_expired(at.date())
         unit.must_be_disclosed_as_used(self.used_disclosed)
         product.must_be_registered_on(at.date())
-        return PlacedUnitSold(
+        sold = PlacedUnitSold(
             order=self.order,
             customer=self.customer,
             placement_before=unit.placement,
             disclosed_as_used=unit.used,
             stock=unit.stock,
         )
+        return sold, *(Also(part, self) for part in sorted(unit.parts))
 
 
 class PlacedUnitSold(Event[DeviceUnit]):
@@ -651,9 +681,10 @@ class InstallUnit(Command[DeviceUnit]):
     department: Text
     checklist: Evidence | None = None
 
-    def decide(self, unit: DeviceUnit, lot: Lot | None, by: str) -> UnitInstalled:
+    def decide(self, unit: DeviceUnit, lot: Lot | None, by: str, at: datetime) -> UnitInstalled:
         unit.must_be(Lifecycle.AT_SITE)
         unit.must_be_usable(lot)
+        unit.must_not_be_expired(at.date())
         return UnitInstalled(
             customer=unit.customer,
             department=self.department,
@@ -891,7 +922,7 @@ class UnitTakenBack(Event[DeviceUnit]):
             place=self.moved.destination,
             order=None,
             due_back=None,
-            used=True,
+            used=unit.used or self.placement_before is not Placement.CONSIGNMENT,
         )
 
 
@@ -958,9 +989,8 @@ class ReplacePart(Command[DeviceUnit]):
                 f"{self.removed} is not a part of this unit",
                 f"{self.removed} 不是该器械的部件",
             )
-        customer = unit.customer
         swap = PartReplaced(fitted=self.fitted, removed=self.removed)
-        fit = Also(self.fitted, FitPart(system=id, customer=customer))
+        fit = Also(self.fitted, FitPart(system=id, customer=unit.customer, terms=unit.terms))
         take_out = self.removed and Also(self.removed, TakeOutPart(system=id))
         return (swap, fit, take_out) if take_out else (swap, fit)
 
@@ -980,15 +1010,20 @@ class FitPart(Command[DeviceUnit]):
 
     system: DeviceUnitId
     customer: CustomerId
+    terms: Terms
 
-    def decide(self, unit: DeviceUnit, lot: Lot | None, at: datetime) -> PartFitted:
+    def decide(
+        self, unit: DeviceUnit, product: Product, lot: Lot | None, at: datetime
+    ) -> PartFitted:
         unit.must_be(Lifecycle.IN_STOCK)
         unit.must_be_usable(lot)
         unit.must_not_be_expired(at.date())
         unit.must_be_a_single_part()
+        product.must_be_registered_on(at.date())
         return PartFitted(
             system=self.system,
             customer=self.customer,
+            terms=self.terms,
             moved=unit.stock.to(Place(holder=self.customer)),
         )
 
@@ -996,14 +1031,18 @@ class FitPart(Command[DeviceUnit]):
 class PartFitted(Event[DeviceUnit]):
     system: DeviceUnitId
     customer: CustomerId
+    terms: Terms
+    """Those of the system; the part inherits the rest of its warranty (U7)."""
     moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
             unit,
             lifecycle=Lifecycle.INSTALLED,
-            placement=Placement.SOLD,
-            owner=self.customer,
+            placement=self.terms.placement,
+            owner=self.terms.owner,
+            due_back=self.terms.due_back,
+            warranty_until=self.terms.warranty_until,
             place=self.moved.destination,
             parent=self.system,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
 from medsales.domain.udi import ScannedUdi, Udi
-from medsales.domain.values import PartialDate, Quantity
+from medsales.domain.values import Days, PartialDate, Quantity
 
 LONGEST_KEY = 60
 """Characters; GS1, HIBC and MA allow no serial or lot number of more than 20."""
@@ -43,13 +43,13 @@ class Lot(Aggregate):
                 "lot.held", f"the lot is on hold: {reasons}", f"该批次已被暂停使用: {reasons}"
             )
 
-    def must_not_be_expired(self, at: datetime) -> None:
+    def must_not_be_expired(self, day: date) -> None:
         """D5, GSP art. 87: expired goods do not leave."""
-        if self.expires is not None and self.expires.last_day < at.date():
+        if self.expires is not None and self.expires.last_day < day:
             raise Refused(
                 "lot.expired",
-                f"the lot expired on {self.expires}",
-                f"该批次已于 {self.expires} 过期",
+                f"the lot expires on {self.expires}, before {day}",
+                f"该批次有效期至 {self.expires}, 早于 {day}",
             )
 
     def must_have(self, place: Place, quantity: int) -> None:
@@ -281,10 +281,12 @@ class ReserveLot(Command[Lot]):
     order: OrderId
     warehouse: WarehouseId
     quantity: Quantity
+    shelf_life: Days = 0
+    """Days that must remain before it expires."""
 
     def decide(self, lot: Lot, id: LotId, at: datetime) -> LotReserved:
         lot.must_not_be_held()
-        lot.must_not_be_expired(at)
+        lot.must_not_be_expired(at.date() + timedelta(days=self.shelf_life))
         lot.must_have_free(self.warehouse, self.quantity)
         here = Place(holder=self.warehouse, zone=Zone.QUALIFIED)
         return LotReserved(order=self.order, stock=lot.stock(id, here, self.quantity))
@@ -334,7 +336,7 @@ class ShipLot(Command[Lot]):
 
     def decide(self, lot: Lot, id: LotId, product: Product, at: datetime) -> LotShipped:
         lot.must_not_be_held()
-        lot.must_not_be_expired(at)
+        lot.must_not_be_expired(at.date())
         product.must_be_registered_on(at.date())
         lot.must_be_reserved(self.order, self.warehouse, self.quantity)
         here = lot.stock(id, Place(holder=self.warehouse, zone=Zone.QUALIFIED), self.quantity)

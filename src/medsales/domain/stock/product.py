@@ -50,11 +50,14 @@ class Packaging(Value):
     """How many of the package inside."""
 
 
+Celsius = Annotated[Decimal, Field(ge=-273, le=1000, max_digits=7, examples=["8.0"])]
+
+
 class StorageConditions(Value):
     """How the goods must be kept and carried (GSP art. 63)."""
 
-    min_celsius: Decimal | None = None
-    max_celsius: Decimal | None = None
+    min_celsius: Celsius | None = None
+    max_celsius: Celsius | None = None
     text: Text | None = None
     """Everything the label says besides, as it says it."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
+from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from medsales.domain.kernel import Refused
@@ -138,11 +138,16 @@ def of_bare_di(raw: str, text: str, issuer: Issuer | None) -> Udi:
     )
 
 
-def from_scan(value: object, as_stored: ValidatorFunctionWrapHandler) -> Udi:
-    """A text is a scan, and is read strictly; anything else was read before and stays as it is."""
+def from_scan(value: object) -> Udi:
+    """A text is a scan, and is read strictly; what was read before stays as it is.
+
+    Only a Udi of ours was read before: a client that sends the parts could say another serial than
+    its scan does.
+    """
+    if isinstance(value, Udi):
+        return value
     if not isinstance(value, str):
-        stored: Udi = as_stored(value)
-        return stored
+        raise PydanticCustomError("udi.no_scan", "give the text that the scanner sent")
     try:
         return parse_udi(value)
     except Refused as no:
@@ -154,7 +159,7 @@ EXAMPLE = "(01)06901234567892(17)270131(10)A213B1(21)1234"
 
 ScannedUdi = Annotated[
     Udi,
-    WrapValidator(from_scan),
+    PlainValidator(from_scan),
     WithJsonSchema(
         {
             "type": "string",
