@@ -114,6 +114,22 @@ def test_a_planned_shipment_stays_with_its_order() -> None:
     shipment(PLANNED, others=others).when(other).refused("shipment.number_taken")
 
 
+def test_a_planned_shipment_can_be_planned_for_another_day() -> None:
+    later = PLAN.model_copy(update={"planned_for": date(2030, 1, 1)})
+    moved = PLANNED.model_copy(update={"planned_for": date(2030, 1, 1)})
+    shipment(PLANNED, others=READY).when(later).then(moved)
+    shipment(PLANNED, moved, others=READY).when(later).then()
+
+
+def test_nothing_is_planned_for_a_cancelled_order() -> None:
+    everything = tuple(
+        CancelledLine(line=line.line, quantity=line.quantity) for line in PLACED.lines
+    )
+    cancelled = OrderCancelled(customer=PLACED.customer, lines=everything, reason="changed mind")
+    others = {**READY, SO1: (PLACED, cancelled)}
+    shipment(others=others).when(PLAN).refused("order.wrong_stage", "cancelled")
+
+
 def test_a_shipment_is_planned_for_an_order_that_exists() -> None:
     shipment(others=WORLD).when(PLAN).refused("order.unknown")
 

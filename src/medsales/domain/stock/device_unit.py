@@ -220,6 +220,9 @@ class DeviceUnit(Aggregate):
         return tuple(Also(part, TakeOutPart(system=id)) for part in sorted(self.parts))
 
 
+# Goods in -----------------------------------------------------------------------------------------
+
+
 class ReceiveUnit(Command[DeviceUnit]):
     """Take a unit into a warehouse, to be inspected; its audit trail begins."""
 
@@ -329,6 +332,9 @@ class UnitInspected(Event[DeviceUnit]):
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, quality=self.quality, place=self.moved.destination)
+
+
+# On its way to a customer -------------------------------------------------------------------------
 
 
 class ReserveUnit(Command[DeviceUnit]):
@@ -534,6 +540,9 @@ class UnitDelivered(Event[DeviceUnit]):
         )
 
 
+# With a customer, but not sold --------------------------------------------------------------------
+
+
 class PlaceUnit(Command[DeviceUnit]):
     """Leave a unit with a customer without selling it: demo, loan, rental, consignment (U3, U4)."""
 
@@ -673,6 +682,9 @@ class PlacedUnitSold(Event[DeviceUnit]):
         )
 
 
+# In use -------------------------------------------------------------------------------------------
+
+
 class InstallUnit(Command[DeviceUnit]):
     """Install a unit in a department of the customer who has it."""
 
@@ -793,6 +805,9 @@ class UnitConsumed(Event[DeviceUnit]):
         return replace(unit, lifecycle=Lifecycle.CONSUMED, parts=frozenset())
 
 
+# On hold ------------------------------------------------------------------------------------------
+
+
 class HoldUnit(Command[DeviceUnit]):
     """Stop a unit wherever it is, until the hold is lifted; the same hold twice adds nothing."""
 
@@ -842,6 +857,9 @@ class UnitHoldLifted(Event[DeviceUnit]):
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, holds=unit.holds - {self.hold})
+
+
+# Coming back --------------------------------------------------------------------------------------
 
 
 class ReturnUnit(Command[DeviceUnit]):
@@ -924,6 +942,9 @@ class UnitTakenBack(Event[DeviceUnit]):
             due_back=None,
             used=unit.used or self.placement_before is not Placement.CONSIGNMENT,
         )
+
+
+# Repairs and parts --------------------------------------------------------------------------------
 
 
 class OpenRepair(Command[DeviceUnit]):
@@ -1066,6 +1087,9 @@ class PartTakenOut(Event[DeviceUnit]):
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, lifecycle=Lifecycle.RETURNING, parent=None, parts=frozenset())
+
+
+# The end, and corrections -------------------------------------------------------------------------
 
 
 class ScrapUnit(Command[DeviceUnit]):
