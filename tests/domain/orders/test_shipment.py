@@ -123,7 +123,7 @@ def test_a_planned_shipment_can_be_planned_for_another_day() -> None:
 
 
 def test_nothing_is_planned_for_a_cancelled_order() -> None:
-    everything = tuple(
+    all_of_it = tuple(
         CancelledLine(line=line.line, quantity=line.quantity) for line in PLACED.lines
     )
     cancelled = OrderCancelled(customer=PLACED.customer, lines=all_of_it, reason="changed mind")
