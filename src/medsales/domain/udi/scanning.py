@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from medsales.domain.kernel import Refused
@@ -155,11 +155,17 @@ def from_scan(value: object) -> Udi:
         raise PydanticCustomError(no.code, "{sentence}", told) from no
 
 
+def as_scanned(udi: Udi) -> str:
+    """A command is remembered as it was given."""
+    return udi.raw
+
+
 EXAMPLE = "(01)06901234567892(17)270131(10)A213B1(21)1234"
 
 ScannedUdi = Annotated[
     Udi,
     PlainValidator(from_scan),
+    PlainSerializer(as_scanned, return_type=str),
     WithJsonSchema(
         {
             "type": "string",

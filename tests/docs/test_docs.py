@@ -1,0 +1,274 @@
+"""What the pages say is so: links lead somewhere, code is quoted as it is, examples run."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from textwrap import indent
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+import uvicorn
+from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from medsales import cli, demo
+from medsales.api.auth import issue_token
+from medsales.api.main import create_app
+from medsales.cli.operating import PEOPLE
+from medsales.company import Companies, Company
+from medsales.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SRC = ROOT / "src" / "medsales"
+README = ROOT / "README.md"
+CHINESE = ROOT / "README.zh-CN.md"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [code for spoken, code in FENCE.findall(page.read_text()) if spoken == language]
+
+
+def prose(page: Path) -> str:
+    return FENCE.sub("", page.read_text())
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# Pages
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(prose(page)):
+        name, _, anchor = target.partition("#")
+        if "://" not in target:
+            file = (page.parent / name).resolve() if name else page
+            assert file.exists(), target
+            assert ROOT in (file, *file.parents), target
+            assert not anchor or file.suffix == ".py" or anchor in anchors(file), target
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [README]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        for target in LINK.findall(prose(page)):
+            file = (page.parent / target.partition("#")[0]).resolve()
+            found = sorted(file.glob("*.md")) if file.is_dir() else [file]
+            waiting += [one for one in found if one.suffix == ".md" and one not in reached]
+    assert {page for page in PAGES if DOCS in page.parents} <= reached
+
+
+def test_what_is_generated_is_up_to_date() -> None:
+    done = ended([sys.executable, str(DOCS / "generate.py"), "--check"])
+    assert done.returncode == 0, done.stderr
+
+
+def ended(command: list[str], **where: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, **where)
+
+
+def test_both_readmes_have_the_same_commands_and_settings() -> None:
+    assert blocks(README, "bash") == blocks(CHINESE, "bash")
+    assert settings_in(README) == settings_in(CHINESE)
+    assert prose(README).count("\n## ") == prose(CHINESE).count("\n## ")
+
+
+def settings_in(page: Path) -> list[str]:
+    return re.findall(r"^\| `(MEDSALES_[A-Z_]+)` \|", page.read_text(), re.MULTILINE)
+
+
+def test_the_readme_lists_every_setting() -> None:
+    known = {f"MEDSALES_{name.upper()}" for name in Settings.model_fields}
+    for file in SRC.rglob("*.py"):
+        known |= set(re.findall(r"\bMEDSALES_[A-Z_]*[A-Z]\b", file.read_text()))
+    assert set(settings_in(README)) == known
+
+
+def test_operations_explains_every_way_in_which_the_database_can_fail() -> None:
+    said = set(re.findall(r"`((?:postgres|database)\.\w+)`", (DOCS / "operations.md").read_text()))
+    code = "".join((SRC / "engine" / f"{name}.py").read_text() for name in FAILING)
+    assert said == set(re.findall(r'"((?:postgres|database)\.[a-z]\w+)"', code))
+
+
+FAILING = ("database", "embedded_postgres")
+
+
+def test_the_words_of_the_glossary_are_in_the_code() -> None:
+    spoken = prose(DOCS / "glossary.md").partition("## Not built yet")[0]
+    code = "".join(file.read_text() for file in SRC.rglob("*.py"))
+    for line in re.findall(r"^\|[^|]*\|[^|]*\|([^|]*)\|$", spoken, re.MULTILINE):
+        for word in re.findall(r"`([\w.]+)`", line):
+            assert re.search(rf"\b{re.escape(word)}\b", code), word
+
+
+# Commands
+
+
+def test_every_command_that_is_named_exists() -> None:
+    asked = [line for page in PAGES for line in command_lines(page)]
+    assert len(asked) > 10
+    for words in asked:
+        command = get_command(cli.app)
+        while words and isinstance(command, TyperGroup) and not words[0].startswith("-"):
+            assert words[0] in command.commands, words
+            command = command.commands[words.pop(0)]
+        options = {
+            name for given in command.params for name in (*given.opts, *given.secondary_opts)
+        }
+        assert {w for w in words if w.startswith("--")} <= {*options, "--help"}, words
+
+
+def command_lines(page: Path) -> Iterator[list[str]]:
+    spans = [*re.findall(r"`([^`\n]+)`", prose(page)), *"\n".join(blocks(page, "bash")).split("\n")]
+    for span in spans:
+        if found := re.match(r"(?:.*[ /(])?medsales ([a-z-][^()$>]*)", span):
+            yield found[1].split()
+
+
+# The tour
+
+
+def test_the_tour_quotes_the_code_as_it_is() -> None:
+    sources = [file.read_text() for file in SRC.rglob("*.py")]
+    quoted = [*blocks(DOCS / "tour.md", "python"), *blocks(DOCS / "tour.md", "sql")]
+    assert len(quoted) > 10
+    for code in quoted:
+        forms = [indent(code, " " * depth) for depth in (0, 4, 8)]
+        assert any(form in source for form in forms for source in sources), code
+
+
+# Adding an aggregate
+
+
+def test_an_aggregate_can_be_added_as_it_is_written(tmp_path: Path, database_url: str) -> None:
+    """In a copy of the repository and processes of its own: nobody else shall meet the new kind."""
+    for part in ("src", "tests"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    page = DOCS / "adding-an-aggregate.md"
+    for code in blocks(page, "python"):
+        write(tmp_path, code)
+    for change in blocks(page, "diff"):
+        edit(tmp_path, change)
+    run(tmp_path, database_url, "tests.domain.samples.write")
+    samples = tmp_path / "tests" / "domain" / "samples"
+    assert json.loads((samples / "ServiceNoteClosed.json").read_text()) == {"outcome": "轴承已润滑"}
+    run(tmp_path, database_url, "pytest", "-q", "-p", "no:cacheprovider", "-k", NEW, *CONCERNED)
+
+
+NEW = "service_note or ServiceNote or service.py or every_event_has or openapi"
+CONCERNED = (
+    "tests/domain/service",
+    "tests/projections/test_service_notes.py",
+    "tests/test_architecture.py",
+    "tests/domain/test_golden_samples.py",
+    "tests/domain/test_every_aggregate.py",
+    "tests/api/test_openapi.py",
+)
+"""The new tests, and those that look at everything there is."""
+
+
+def write(root: Path, code: str) -> None:
+    """The first line says which file: a new one, or one that gets more at its end."""
+    named, _, rest = code.partition("\n")
+    file = root / named.removeprefix("# ")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if "src" in file.relative_to(root).parts:
+        (file.parent / "__init__.py").touch()
+    before = file.read_text() if file.exists() else ""
+    file.write_text(before + (rest if before else rest.lstrip("\n")))
+
+
+def edit(root: Path, change: str) -> None:
+    """Lines with + come after the line above them, or in place of one with -."""
+    named, *marked = change.splitlines()
+    file = root / named.removeprefix("--- ")
+    lines = file.read_text().split("\n")
+    at = 0
+    for mark, line in ((text[0], text[1:]) for text in marked):
+        if mark == "+":
+            lines.insert(at, line)
+            at += 1
+        else:
+            assert lines.count(line) == 1, f"{named}: {line}"
+            at = lines.index(line) + (mark == " ")
+            if mark == "-":
+                del lines[at]
+    file.write_text("\n".join(lines))
+
+
+def run(root: Path, database_url: str, module: str, *arguments: str) -> None:
+    paths = {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"MEDSALES_TEST_DATABASE_URL": database_url}
+    kept = {name: v for name, v in os.environ.items() if not name.startswith("PYTEST")}
+    command = [sys.executable, "-m", module, *arguments]
+    done = ended(command, cwd=root, env={**kept, **paths, **own})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# The first five minutes
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl")
+def test_the_examples_of_the_readme_run(company: Company, tmp_path: Path) -> None:
+    demo.run(company, Console(quiet=True), units=200)
+    examples = [code for code in blocks(README, "bash") if not code.startswith("make ")]
+    with served(company, Settings(home=tmp_path)) as (address, token):
+        script = "\necho; echo ----\n".join(examples)
+        script = script.replace("http://127.0.0.1:8000", address)
+        script = script.replace("$(.venv/bin/medsales token)", token)
+        assert address in script
+        assert token in script
+        done = ended(["bash", "-euo", "pipefail", "-c", script])
+    assert done.returncode == 0, done.stderr
+    told: list[Any] = [json.loads(said) for said in done.stdout.split("----")[1:]]
+    history, trace, stock, receipt, refusal, refusals = told
+    assert [line["event"] for line in history][:2] == ["UnitReceived", "UnitInspected"]
+    assert len({some["holder"] for some in trace["holders"]}) > 3
+    assert len(stock["items"]) == 5
+    assert receipt["events"] == ["UnitReceived", "LotOpened"]
+    assert refusal["code"] == "unit.already_received"
+    assert "unit.already_received" in [line["code"] for line in refusals["items"]]
+
+
+@contextmanager
+def served(company: Company, settings: Settings) -> Iterator[tuple[str, str]]:
+    """A real server for one company; where it is, and a token for it."""
+    token = issue_token(settings.secret(), "me", "me", PEOPLE, company=company.name)
+    with closing(Companies(company.database.url)) as companies, socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(create_app(companies, settings), log_level="warning")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([door],))
+        thread.start()
+        try:
+            until = monotonic() + 20
+            while not server.started and monotonic() < until:
+                sleep(0.01)
+            assert server.started
+            yield f"http://127.0.0.1:{door.getsockname()[1]}", token
+        finally:
+            server.should_exit = True
+            thread.join()
