@@ -34,6 +34,7 @@ def server_home(which: str) -> Path:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
         for home in server_home("x").parent.glob(f"medsales-{run_id()[:12]}-*"):
+            EmbeddedPostgres(home).stopped()
             shutil.rmtree(home, ignore_errors=True)
 
 
