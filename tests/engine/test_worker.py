@@ -188,6 +188,7 @@ def test_a_worker_survives_the_loss_of_its_connection(
     purse(company)
     for n in range(3):
         until(lambda n=n: is_shown(company, 10 + n))  # type: ignore[misc]
+        until(lambda: place(company, server) is not None)
         end(company, server, place(company, server))
         do(company, PutCoins(coins=1), "purse:ann")
     until(lambda: is_shown(company, 13))

@@ -43,7 +43,9 @@ def test_units_are_found_wherever_they_are(dealer: Dealer) -> None:
     found = traced(dealer, LOT)
     assert holders(found) == {(kept, HANGZHOU): 1, (sent, "shipment:B"): 1, (sold, UNION): 1}
     assert former(found) == {(sent, HANGZHOU), (sold, HANGZHOU), (sold, "shipment:A")}
-    assert next(some.name for some in found.holders if some.holder == UNION) == ("Union 协和医院")
+    assert next(some.name for some in found.holders if some.holder == UNION) == (
+        "Union Hospital 协和医院"
+    )
 
 
 def test_quantities_are_split_over_their_holders(dealer: Dealer) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from medsales.domain.kernel import KINDS, Aggregate, Command, Refused, Role, Value
-from medsales.engine.decision import Decision, Loaded, subject_of, unknown
+from medsales.engine.decision import Decision, Loaded, first_reads, subject_of, unknown
 from medsales.engine.facts import Draft, Envelope, Fact
 from medsales.engine.log import Appended, Entry, Log, Request
 
@@ -164,6 +164,8 @@ class MedSales:
 
     def _attempt(self, asks: Mapping[int, Ask]) -> dict[int, Answer]:
         memory = _Memory(self.log)
+        # One round trip for the whole batch; a decision that reads on finds the rest by itself.
+        memory.load(id for ask in asks.values() for id in first_reads(ask.command, ask.id))
         answers: dict[int, Answer] = {}
         requests: dict[int, Request] = {}
         for n, ask in asks.items():

@@ -64,6 +64,13 @@ class Database(PostgresDatastore):
             yield db
 
     @contextmanager
+    def following(self) -> Iterator[Db]:
+        """A transaction that a crash may undo as a whole: what follows the log is made again."""
+        with self.writing() as db:
+            db.execute("set local synchronous_commit = off")
+            yield db
+
+    @contextmanager
     def reading(self) -> Iterator[Db]:
         """One snapshot: everything read inside belongs to the same moment."""
         with self.get_connection() as conn:

@@ -134,6 +134,14 @@ def aggregates_needed(command: type[Command[Any]]) -> tuple[Need, ...]:
     )
 
 
+def first_reads(command: Command[Any], id: str | None) -> list[str]:
+    """What will be read for a command at once; nothing where there is nothing to decide."""
+    try:
+        return [subject_of(command, id), *_pointed_to(command, command)]
+    except Refused:
+        return []
+
+
 def _pointed_to(command: Command[Any], holder: Command[Any] | Aggregate) -> list[Id]:
     """The ids that the command or the state holds for what the decision needs."""
     found: list[Id] = []

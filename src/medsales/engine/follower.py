@@ -76,7 +76,9 @@ class Follower:
 
         The positions are locked first: a second follower waits here and then finds the work done.
         """
-        with self.database.writing() as db:
+        if not self._has_news():
+            return 0
+        with self.database.following() as db:
             reached = _positions(db, self.projections, lock=True)
             low = min(reached.values())
             behind = [self.projections[name] for name, at in reached.items() if at == low]
@@ -86,6 +88,16 @@ class Follower:
                 write(db, self.database.schema, fold(behind, news))
                 _advance(db, [projection.name for projection in behind], news[-1].position)
         return len(news)
+
+    def _has_news(self) -> bool:
+        with self.database.cursor() as db:
+            row = db.execute(
+                "select coalesce((select max(notification_id) from facts), 0)"
+                " > (select min(position) from positions where name = any(%s)) as news",
+                (list(self.projections),),
+                prepare=True,
+            ).fetchone()
+        return bool(row and row["news"])
 
     def catch_up(self) -> None:
         """Projects until nothing waits."""

@@ -86,7 +86,7 @@ class Processes:
             _tell_refusals(asks, self.app.handle_many(asks))
 
     def _advance(self, position: int) -> None:
-        with self.database.writing() as db:
+        with self.database.following() as db:
             db.execute(
                 "update positions set position = greatest(position, %s) where name = %s",
                 (position, self.name),
