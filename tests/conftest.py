@@ -9,15 +9,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from medsales.company import Company, open_company
 from medsales.engine.embedded_postgres import EmbeddedPostgres
 
 st.register_type_strategy(Decimal, st.decimals(0, 10**9, places=2))
-# A slow machine is no reason to fail; what is checked is behaviour.
-settings.register_profile("medsales", deadline=None)
+# A slow machine is no reason to fail; what is checked is behaviour. A failing life is shown as it
+# was found: to shrink one takes minutes, and whoever looks into it can add Phase.shrink.
+settings.register_profile("medsales", deadline=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("medsales")
 
 

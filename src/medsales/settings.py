@@ -5,10 +5,14 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Annotated
 
 from platformdirs import user_data_path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHORTEST_SECRET = 32
+"""Characters: as many bytes as HS256 signs with."""
 
 
 def default_home() -> Path:
@@ -31,20 +35,33 @@ class Settings(BaseSettings):
     database_url: str | None = None
     """A libpq connection string to PostgreSQL 15 or newer; without it one is embedded."""
     host: str = "127.0.0.1"
-    port: int = 8000
-    connections: int = 20
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    connections: Annotated[int, Field(ge=4)] = 20
     """Database connections per company at most."""
-    wait: float = 2.0
+    wait: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 2.0
     """Seconds that a reader with `min_position` waits for the read model."""
 
     def secret(self) -> str:
         """The key that signs tokens: MEDSALES_SECRET, or a file made once in the data folder."""
         if given := os.environ.get("MEDSALES_SECRET"):
-            return given
-        self.home.mkdir(parents=True, exist_ok=True)
+            return _hard_to_guess(given)
         path = self.home / "secret"
+        if not path.exists():
+            self._make_secret(path)
+        return path.read_text()
+
+    def _make_secret(self, path: Path) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("w", dir=self.home) as whole:  # for its owner only
             print(secrets.token_urlsafe(48), end="", file=whole, flush=True)
             with suppress(FileExistsError):
                 os.link(whole.name, path)  # nobody ever reads half of it
-        return path.read_text()
+
+
+def _hard_to_guess(secret: str) -> str:
+    if len(secret) < SHORTEST_SECRET:
+        raise ValueError(
+            f"MEDSALES_SECRET has {len(secret)} characters, but needs {SHORTEST_SECRET}: who "
+            "guesses it makes tokens for anybody; without it a good one is made"
+        )
+    return secret

@@ -76,6 +76,18 @@ def test_a_token_that_says_too_little_or_nonsense_is_refused(
     assert status(api, signed(api, **claims)) == (401, "token.invalid")
 
 
+@pytest.mark.parametrize("id", ["system", " system ", "process:order_to_cash"])
+@pytest.mark.parametrize("claim", ["sub", "client"])
+def test_nobody_speaks_as_the_system(api: Api, claim: str, id: str) -> None:
+    assert status(api, signed(api, **{claim: id})) == (401, "token.invalid")
+    with pytest.raises(ValueError, match="is a name of the system itself"):
+        issue_token(SECRET, **{"user": "li", "name": "李", "roles": (), **issued(claim, id)})
+
+
+def issued(claim: str, id: str) -> dict[str, Any]:
+    return {"user" if claim == "sub" else claim: id}
+
+
 def test_a_company_that_does_not_exist_is_a_403(api: Api) -> None:
     assert status(api, signed(api, company="atlantis")) == (403, "company.unknown")
     assert status(api, signed(api, company="pg_catalog; --")) == (403, "company.unknown")

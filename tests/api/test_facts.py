@@ -52,6 +52,8 @@ def test_a_line_tells_the_whole_fact(told: Api) -> None:
         ({"kind": ["ToysPutIn", "ToyBoxBuilt"], "subject": "toy-box:2"}, [2, 4]),
         ({"kind": "Nothing"}, []),
         ({"actor": "li"}, [4]),
+        ({"actor": ""}, []),
+        ({"subject": ""}, []),
         ({"after": 2}, [3, 4]),
         ({"upto": 2}, [1, 2]),
         ({"after": 1, "limit": 2}, [2, 3]),

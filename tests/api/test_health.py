@@ -36,6 +36,17 @@ def test_a_lag_is_told_and_leaves_the_server_ready(api: Api) -> None:
     }
 
 
+def test_a_read_model_beyond_the_end_of_the_log_makes_the_server_unready(api: Api) -> None:
+    api.build()
+    api.project()
+    with api.company.database.writing() as db:
+        db.execute("update positions set position = 3")
+    answer = httpx.get(f"{api.server.url}/health/ready")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    model = answer.json()["companies"][api.company.name]["read_models"]["toy_counts"]
+    assert model == {"position": 3, "lag": -2}
+
+
 def test_without_a_database_a_server_is_alive_but_not_ready(settings: Settings) -> None:
     app = create_app(Companies("host=127.0.0.1 port=1 dbname=nowhere"), settings)
     with running(app) as url:

@@ -1,13 +1,19 @@
 """Questions: at which position they were answered, waiting for one's own writes, and pages."""
 
+import json
 import threading
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 
+import httpx
 import pytest
-from tests.api.conftest import Api
+from tests.api.conftest import Api, Server, new_name
+from tests.domain.examples import REGISTER_PUMP, REGISTER_UNION
 
+from medsales.company import open_company
 from medsales.domain.kernel import Role
+from medsales.engine.application import Actor, Ask
 
 
 @pytest.fixture
@@ -122,6 +128,41 @@ def test_a_cursor_that_is_not_ours_is_told(boxes: Api, cursor: str) -> None:
     answer = boxes.get("/toy-counts", after=cursor)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "after"
+
+
+def test_the_cursor_of_another_list_is_told(boxes: Api) -> None:
+    for key in (["toy-box:a"], ["BallCount", "toy-box:a"], ["ToyCount", 2, "toy-box:a"]):
+        cursor = urlsafe_b64encode(json.dumps(key).encode()).decode()
+        answer = boxes.get("/toy-counts", after=cursor)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "after")
+
+
+@pytest.fixture
+def shop(server: Server) -> Iterator[Api]:
+    """Somebody of a company with its real read models, a product and a customer."""
+    name = new_name()
+    company = open_company(server.database_url, name)
+    server.companies.opened[name] = company
+    mei = Actor("mei", "Mei 梅", (Role.SYSTEM,), "desk")
+    company.app.handle(Ask(REGISTER_PUMP.model_copy(update={"name": ODD}), mei))
+    company.app.handle(Ask(REGISTER_UNION.model_copy(update={"name": ODD}), mei))
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        api = Api(server, company, http)
+        http.headers.update(api.auth(Role.SALES))
+        api.project()
+        yield api
+    server.forget(name)
+
+
+ODD = "5% in a_b \\ c"
+
+
+@pytest.mark.parametrize("path", ["/products", "/customers"])
+@pytest.mark.parametrize(
+    ("search", "found"), [("5% IN", 1), ("a_b", 1), ("\\ c", 1), ("5%b", 0), ("_ in", 0)]
+)
+def test_a_search_takes_every_sign_as_it_is(shop: Api, path: str, search: str, found: int) -> None:
+    assert len(shop.get(path, search=search).json()["items"]) == found
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "many"])

@@ -87,6 +87,21 @@ def test_a_token_has_the_roles_and_the_time_it_is_given(alone: Program) -> None:
     assert told["roles"] == ["sales", "manager"]
 
 
+@pytest.mark.parametrize("days", ["0", "3651", "nan", "inf"])
+def test_a_token_is_good_for_a_day_to_ten_years(alone: Program, days: str) -> None:
+    assert alone.run("token", "--days", days).returncode == 2
+
+
+def test_a_token_for_the_system_is_refused(alone: Program) -> None:
+    sentence = alone.refuses("token", "--user", "system")
+    assert sentence.startswith("system is a name of the system itself")
+
+
+def test_a_short_secret_is_refused(alone: Program) -> None:
+    sentence = alone.refuses("token", MEDSALES_SECRET="short")
+    assert sentence.startswith("MEDSALES_SECRET has 5 characters")
+
+
 def test_info_before_anything_was_started_creates_nothing(alone: Program) -> None:
     assert "not created yet" in alone.says("info")
     assert list(alone.home.iterdir()) == []
@@ -122,8 +137,17 @@ def test_a_wrong_database_url_is_told(alone: Program, url: str, sentence: str) -
     assert alone.refuses("serve", "--port", "0", MEDSALES_DATABASE_URL=url).startswith(sentence)
 
 
-def test_a_wrong_setting_is_told_by_its_name(alone: Program) -> None:
-    assert alone.refuses("serve", MEDSALES_PORT="abc").startswith("MEDSALES_PORT is wrong")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MEDSALES_PORT", "abc"),
+        ("MEDSALES_PORT", "70000"),
+        ("MEDSALES_WAIT", "nan"),
+        ("MEDSALES_CONNECTIONS", "0"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_its_name(alone: Program, name: str, value: str) -> None:
+    assert alone.refuses("serve", **{name: value}).startswith(f"{name} is wrong: input should be")
 
 
 def test_a_folder_that_cannot_be_used_is_told(alone: Program) -> None:
@@ -156,6 +180,8 @@ def test_facts_are_chosen(medsales: Program, told: Company) -> None:
     assert kinds("--actor", "li") == []
     assert kinds("--since", "2020-01-01", "--until", "2020-01-02T08:00+08:00") == []
     assert kinds("--after", "1", "--upto", "9", "--limit", "1") == ["ProductRegistered"]
+    assert kinds("--subject", "") == []
+    assert kinds("--until", "2020-01-01T00:00-16:00") == []
     assert medsales.refuses("facts", "--kind", "Nonsense") == "no event is called Nonsense"
 
 

@@ -110,3 +110,10 @@ def test_a_wrong_social_credit_code_is_not_taken(wrong: str) -> None:
     assert not uscc.is_valid(wrong)
     with pytest.raises(ValidationError):
         TypeAdapter(Uscc).validate_python(wrong)
+
+
+def test_p8_an_amount_is_never_a_float() -> None:
+    with pytest.raises(ValidationError, match="as a text"):
+        Money.model_validate_json('{"amount": 12345678901234.5678, "currency": "CNY"}')
+    exact = Money.model_validate_json('{"amount": "12345678901234.5678", "currency": "CNY"}')
+    assert str(exact.amount) == "12345678901234.5678"

@@ -741,6 +741,23 @@ class TestErrors:
         monkeypatch.setattr(embedded_postgres, "candidates", lambda: [folder])
         assert refusal(postgres).code == "postgres.not_found"
 
+    @pytest.mark.parametrize("broken", [False, True], ids=["missing", "broken"])
+    def test_a_named_folder_without_programs_is_told_not_passed_over(
+        self,
+        postgres: EmbeddedPostgres,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        broken: bool,
+    ) -> None:
+        if broken:
+            (folder / "initdb").touch()
+            (folder / "postgres").touch()
+        monkeypatch.setenv("MEDSALES_PG_BIN", str(folder))
+        refused = refusal(postgres)
+        assert refused.code == "postgres.not_found"
+        assert f"MEDSALES_PG_BIN names {folder}," in refused.sentence
+
     def test_data_of_another_major(self, postgres: EmbeddedPostgres) -> None:
         (postgres.data / "PG_VERSION").write_text("9\n")
         refused = refusal(postgres)

@@ -392,6 +392,18 @@ def test_verify_finds_a_row_that_the_facts_do_not_tell_of(
     assert found(difference)
 
 
+def test_verify_finds_a_position_beyond_the_end_of_the_log(company: Company) -> None:
+    purse(company)
+    company.follower.catch_up()
+    execute(company, "update positions set position = 5 where name = 'flows'")
+    (difference,) = company.follower.verify(BOTH)
+    assert difference.table == "positions"
+    assert difference.stored_only == [{"name": "flows", "position": 5, "head": 1}]
+    assert company.follower.verify(["balances"]) == []
+    company.follower.rebuild(["flows"])
+    assert company.follower.verify(BOTH) == []
+
+
 def test_verify_compares_as_far_as_the_rows_have_come(company: Company) -> None:
     purse(company)
     company.follower.catch_up()

@@ -1,10 +1,17 @@
 """The order board and the 360° view: what people ask first, told by the facts."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from tests.dealer import GAUZE, GAUZE_LOT, HANGZHOU, LENS, UNION, Dealer
+from tests.dealer import CHEN, GAUZE, GAUZE_LOT, HANGZHOU, LENS, PRICES, UNION, Dealer
 
-from medsales.domain.orders.order import CancelOrder, LotQuantity, ReturnGoods
+from medsales.domain.orders.order import (
+    CancelOrder,
+    LotQuantity,
+    PlaceOrder,
+    ReturnGoods,
+    WantedLine,
+)
 from medsales.domain.parties.customer import (
     AddDepartment,
     ReviseCustomer,
@@ -18,6 +25,7 @@ from medsales.domain.stock.device_unit import (
     TakeBackUnit,
     UninstallUnit,
 )
+from medsales.engine.application import Ask
 from medsales.projections.customer_360 import CustomerSeen, customer_seen
 from medsales.projections.order_board import OrderSeen, order_seen
 from medsales.projections.product_list import product_bearing, product_card
@@ -68,7 +76,8 @@ def test_progress_follows_from_what_happened(dealer: Dealer) -> None:
 def test_a_cancelled_order_is_cancelled(dealer: Dealer) -> None:
     order = dealer.order("1", (LENS, 1))
     dealer.tell(CancelOrder(reason="enough"), order)
-    assert seen(dealer, order).progress == "cancelled"
+    found = seen(dealer, order)
+    assert (found.progress, found.order.status) == ("cancelled", "cancelled")
 
 
 def test_lines_count_quantities_of_lots(dealer: Dealer) -> None:
@@ -119,6 +128,16 @@ def test_the_360_view_shows_the_prices_given_last(dealer: Dealer) -> None:
     order = dealer.order("2", (LENS, 1))
     (price,) = customer(dealer).prices
     assert (price.product, price.price, price.order) == (LENS, Decimal(1250), order)
+
+
+def test_a_late_entry_does_not_become_the_price_given_last(dealer: Dealer) -> None:
+    order = dealer.order("1", (LENS, 1))
+    wanted = (WantedLine(product=LENS, quantity=1),)
+    late = PlaceOrder(number="2", customer=UNION, price_matrix=PRICES, lines=wanted)
+    when = datetime(2024, 6, 1, tzinfo=UTC)
+    dealer.company.app.handle(Ask(late, CHEN, effective_at=when, reason="found in a drawer"))
+    (price,) = customer(dealer).prices
+    assert price.order == order
 
 
 def test_an_identifier_leads_to_its_product(dealer: Dealer) -> None:

@@ -14,7 +14,10 @@ from medsales.domain.orders.order import CancelOrder, LotQuantity, ReturnGoods, 
 from medsales.domain.stock.device_unit import (
     ArriveUnit,
     CollectUnit,
+    InstallUnit,
+    OpenRepair,
     PlaceUnit,
+    ScrapUnit,
     TakeBackUnit,
     TransferUnit,
 )
@@ -117,3 +120,14 @@ def test_the_levels_are_the_sum_of_the_ledger(dealer: Dealer) -> None:
             except select holder, zone, product, lot, on_hand from stock_level where on_hand <> 0
         """).fetchall()
     assert wrong == []
+
+
+def test_what_is_scrapped_at_a_customer_is_no_longer_ours_there(dealer: Dealer) -> None:
+    unit = dealer.receive("S1")
+    dealer.tell(
+        PlaceUnit(placement="demo", customer=UNION, agreement="A1", due_back="2030-01-01"), unit
+    )
+    for command in (InstallUnit(department="Eye"), OpenRepair(fault="fell"), ScrapUnit(reason="x")):
+        dealer.tell(command, unit)
+    total = summed(dealer)
+    assert (total.at_customers, total.ours_at_customers) == (0, 0)

@@ -9,13 +9,13 @@ from typing import Annotated, NamedTuple
 import jwt
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from medsales.api.problems import Trouble
 from medsales.company import Companies, Company
 from medsales.domain.kernel import Role, Text
-from medsales.engine.application import Actor
+from medsales.engine.application import SYSTEM, Actor
 
 ALGORITHM = "HS256"
 BEARER = HTTPBearer(
@@ -25,16 +25,26 @@ BEARER = HTTPBearer(
 )
 
 
+def _not_the_system(id: str) -> str:
+    if id == SYSTEM.id or id.startswith("process:"):
+        raise ValueError(f"{id} is a name of the system itself; nobody else may speak under it")
+    return id
+
+
+Speaker = Annotated[Text, AfterValidator(_not_the_system)]
+"""The id of a person or a device."""
+
+
 class Claims(BaseModel):
     """What a token says."""
 
     model_config = ConfigDict(frozen=True)
 
-    sub: Text
+    sub: Speaker
     name: str = ""
     roles: tuple[Role, ...] = ()
     company: Text = "default"
-    client: Text | None = None
+    client: Speaker | None = None
     iat: int
     exp: int
 
@@ -60,7 +70,9 @@ def issue_token(
     days: float = 30,
     client: str | None = None,
 ) -> str:
-    """A token for one person on one device."""
+    """A token for one person on one device. Raises ValueError for a name of the system."""
+    _not_the_system(user)
+    _not_the_system(client or user)
     now = datetime.now(UTC)
     claims = Claims(
         sub=user,

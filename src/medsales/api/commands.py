@@ -6,8 +6,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import from_json
+from starlette.datastructures import QueryParams
 
 from medsales.api.auth import Caller
 from medsales.api.problems import Trouble, invalid, problem, trouble
@@ -18,8 +28,15 @@ from medsales.engine.facts import Draft
 M = TypeVar("M", bound=Value)
 
 KEY = r"^[\x20-\x7e]{1,200}$"
-Moment = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC))]
-"""A point in time with its zone. Years before ours break the database's calendar."""
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(9999, 12, 31, tzinfo=UTC)),
+    AfterValidator(lambda moment: moment.astimezone(UTC)),
+]
+"""A point in time, in UTC however it was written: the same moment is the same wish.
+
+Years before ours, and offsets of most of a day, break the database's calendar.
+"""
 SubjectId = Annotated[
     str,
     Path(
@@ -42,14 +59,21 @@ class Foreseen(Value):
 foreseen = TypeAdapter(list[Foreseen])
 
 
-class Given(BaseModel):
-    """What the headers and the address say around a command."""
+class Parameters(BaseModel):
+    """What the address says around a command; a misspelt `dry_run` must not record anything."""
 
-    key: str = "dry-run"
-    expected_version: int | None = None
+    model_config = ConfigDict(extra="forbid")
+
     effective_at: Moment | None = None
     reason: Note | None = None
     dry_run: bool = False
+
+
+class Given(Parameters):
+    """What the headers and the address say around a command."""
+
+    key: str
+    expected_version: int | None
 
     def ask(self, command: Command[Any], actor: Actor, id: str | None) -> Ask:
         return Ask(
@@ -66,13 +90,24 @@ class Given(BaseModel):
 async def given(request: Request) -> Given:
     """Read at one go: as five parameters of FastAPI this takes longer than many a decision."""
     try:
-        found = Given.model_validate(dict(request.query_params))
+        found = Parameters.model_validate(_said_once(request.query_params))
     except ValidationError as error:
         raise trouble(error) from error
     headers = request.headers
     key = "dry-run" if found.dry_run else _checked_key(headers.get("Idempotency-Key"))
     version = _expected_version(headers.get("If-Match"))
-    return found.model_copy(update={"key": key, "expected_version": version})
+    return Given.model_construct(**dict(found), key=key, expected_version=version)
+
+
+def _said_once(parameters: QueryParams) -> dict[str, str]:
+    said = dict(parameters)
+    if len(said) < len(parameters.multi_items()):
+        raise invalid(
+            ((name,), "is given more than once")
+            for name in said
+            if len(parameters.getlist(name)) > 1
+        )
+    return said
 
 
 def _parameter(place: str, name: str, schema: Any, description: str) -> dict[str, Any]:

@@ -16,8 +16,11 @@ router = APIRouter(prefix="/health", tags=["health"])
 class ReadModel(BaseModel):
     """How far one read model has come."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     position: int
     lag: int
+    """Negative where it lies beyond the end of the log, which was set back without it."""
 
 
 class CompanyHealth(BaseModel):
@@ -56,7 +59,7 @@ async def live() -> Liveness:
     responses={200: {"model": Readiness}, 503: {"model": Readiness, "description": "Not ready"}},
 )
 def ready(request: Request) -> Response:
-    """Not ready: the database cannot be reached, or a worker that should run here does not.
+    """Not ready: no database, no worker where one should run, a read model beyond the log.
 
     A lag is told, but does not make a server unready: all servers share it, and taking all of them
     away would help nobody. `elsewhere` means that this server was started without workers.
@@ -76,17 +79,21 @@ def _readiness(companies: Companies, workers: Workers | None) -> Readiness:
     except PersistenceError as error:
         return Readiness(ready=False, database=explained(error).code)
     stopped = any(company.worker == "stopped" for company in opened.values())
-    return Readiness(ready=not stopped, database="reachable", companies=opened)
+    beyond = any(
+        each.lag < 0 for company in opened.values() for each in company.read_models.values()
+    )
+    ready = not stopped and not beyond
+    return Readiness(ready=ready, database="reachable", companies=opened)
 
 
 def _health(company: Company, workers: Workers | None) -> CompanyHealth:
-    head = company.log.head()
     positions = company.follower.positions()
+    head = company.log.head()  # read last: in between both may grow
     return CompanyHealth(
         head=head,
         worker=_worker(company.name, workers),
         read_models={
-            name: ReadModel(position=position, lag=max(0, head - position))
+            name: ReadModel(position=position, lag=head - position)
             for name, position in positions.items()
         },
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from medsales.api.commands import SubjectId
-from medsales.api.reading import Page, Paging, Reading, found, reader
+from medsales.api.reading import Page, Paging, Reading, containing, found, reader
 from medsales.api.stock import Search
 from medsales.domain.kernel import Text
 from medsales.projections.customer_360 import (
@@ -25,7 +25,7 @@ def customers(
     customers: Customers, paging: Paging, search: Search = None, region: Text | None = None
 ) -> Page[CustomerProfile]:
     """Customers, by name and region."""
-    like = search and f"%{search}%"
+    like = containing(search)
     return customers.page(CustomerProfile, paging, CUSTOMERS, like=like, region=region)
 
 

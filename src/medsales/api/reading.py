@@ -24,11 +24,12 @@ List the router in `QUESTIONS` in main.py. Everybody with a token may ask; `depe
 the router narrows that.
 """
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Annotated, Any, Generic, LiteralString, TypeVar
+from typing import Annotated, Any, Generic, Literal, LiteralString, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -83,7 +84,7 @@ class Place(BaseModel):
             raise NO_CURSOR from error
         if b"\\u0000" in text:
             raise NO_CURSOR
-        return tuple(str(part) if isinstance(part, str) else part for part in key)
+        return tuple(str(part) if isinstance(part, str) else part for part in key[1:])
 
 
 async def place(
@@ -219,6 +220,11 @@ def found(answer: A | None, id: str) -> A:
     return answer
 
 
+def containing(text: str | None) -> str | None:
+    """The pattern of `like` for texts that contain this one, even where it holds `%` or `_`."""
+    return text and "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
+
+
 def _without_marks(row: dict[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in row.items() if name not in ("the position", "is found")}
 
@@ -243,12 +249,14 @@ def _order(by: Sequence[str], newest_first: bool) -> Composed:
 
 @cache
 def _keys(kind: type[BaseModel], by: tuple[str, ...]) -> TypeAdapter[tuple[Any, ...]]:
+    """The name of the row model comes first: the cursor of another list is none of this one."""
     types = tuple(kind.model_fields[name].annotation for name in by)
-    return TypeAdapter(tuple[types])  # type: ignore[valid-type]
+    return TypeAdapter(tuple[Literal[kind.__name__], *types])  # type: ignore[name-defined, valid-type]
 
 
 def _cursor(item: BaseModel, by: tuple[str, ...]) -> str:
-    key = _keys(type(item), by).dump_json(tuple(getattr(item, name) for name in by))
+    kind = type(item)
+    key = _keys(kind, by).dump_json((kind.__name__, *(getattr(item, name) for name in by)))
     return urlsafe_b64encode(key).decode().rstrip("=")
 
 

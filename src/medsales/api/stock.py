@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from medsales.api.commands import SubjectId
-from medsales.api.reading import Page, Paging, Reading, found, reader
-from medsales.domain.ids import DeviceUnitId, LotId
+from medsales.api.reading import Page, Paging, Reading, containing, found, reader
+from medsales.domain.ids import DeviceUnitId, LotId, ProductId
 from medsales.domain.kernel import Text, Value
 from medsales.domain.udi import Udi, parse_udi
 from medsales.projections.lot_trace import LotTrace, LotTraced, trace
@@ -77,7 +77,7 @@ def stock_movements(
 @router.get("/products")
 def products(products: Products, paging: Paging, search: Search = None) -> Page[ProductName]:
     """Products, by name, model, registrant or identifier."""
-    return products.page(ProductName, paging, PRODUCTS, like=search and f"%{search}%")
+    return products.page(ProductName, paging, PRODUCTS, like=containing(search))
 
 
 @router.get("/products/{id:path}")
@@ -106,10 +106,11 @@ def scan(histories: Histories, text: str) -> Scanned:
     Percent-encode it; the separator GS is `%1D`. A defect of the label is a warning, no refusal.
     """
     udi = parse_udi(text, strict=False)
-    unit = DeviceUnitId.of(udi.di or "", udi.serial or "")
-    lot = LotId.of(udi.di or "", udi.lot or "")
     with histories.snapshot() as db:
         package = product_bearing(db, udi.di or "")
+        base = ProductId(package.product).key if package else udi.di or ""
+        unit = DeviceUnitId.of(base, udi.serial or "")
+        lot = LotId.of(base, udi.lot or "")
         return Scanned(
             udi=udi,
             product=package and package.product,

@@ -87,9 +87,9 @@ Units = Annotated[int, typer.Option(min=1, help="How many device units the demo 
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter("write it as 2026-01-31 or 2026-01-31T08:30+08:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 Moment = Annotated[
@@ -179,7 +179,7 @@ def token(  # noqa: PLR0913, PLR0917 - what a token says
         typer.Option(help="May be repeated. Without it every role of a person, for local use."),
     ] = None,
     company: Name = "default",
-    days: Annotated[float, typer.Option(min=0, help="How long it is good.")] = 30,
+    days: Annotated[float, typer.Option(min=1, max=3650, help="How long it is good.")] = 30,
     json: Json = False,
 ) -> None:
     """Print a signed token: curl -H "Authorization: Bearer $(medsales token)" …"""

@@ -18,9 +18,13 @@ from pydantic_core import CoreSchema, core_schema
 S = TypeVar("S", bound="Aggregate")
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-Text = Annotated[str, Strings(min_length=1, max_length=200, pattern=PRINTABLE)]
+Text = Annotated[
+    str, Strings(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE)
+]
 """One line for people: 1 to 200 characters, no control characters."""
-Key = Annotated[str, Strings(min_length=1, max_length=100, pattern=PRINTABLE)]
+Key = Annotated[
+    str, Strings(strip_whitespace=True, min_length=1, max_length=100, pattern=PRINTABLE)
+]
 """A number or code that the business gives; it becomes part of an id."""
 Note = Annotated[str, Strings(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 """Some paragraphs for people: 1 to 4,000 characters."""
@@ -95,6 +99,11 @@ class Id(str):
     @classmethod
     def of(cls, *key: str) -> Self:
         return cls(":".join((cls.kind, *key)))
+
+    @property
+    def key(self) -> str:
+        """What follows the kind."""
+        return self.partition(":")[2]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

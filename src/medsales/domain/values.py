@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from medsales.domain.kernel import Refused, Term, Value
 
@@ -19,10 +19,20 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["CNY"])]
 """Three letters of ISO 4217."""
 
 
+def exact(amount: object) -> object:
+    if isinstance(amount, float):
+        raise ValueError("write the amount as a text, a number in JSON is rounded (P8)")  # noqa: TRY004
+    return amount
+
+
 class Money(Value):
     """An amount in one currency; exact, never a float (P8)."""
 
-    amount: Annotated[Decimal, Field(max_digits=18, decimal_places=4, examples=["1250.00"])]
+    amount: Annotated[
+        Decimal,
+        BeforeValidator(exact),
+        Field(max_digits=18, decimal_places=4, examples=["1250.00"]),
+    ]
     currency: Currency
 
     def __add__(self, other: "Money") -> "Money":

@@ -548,9 +548,15 @@ def account_for_root() -> Account:
 
 
 def installed() -> Iterator[Programs]:
+    named = os.environ.get("MEDSALES_PG_BIN")
     for folder in candidates():
         if (folder / "initdb").exists() and (version := version_of(folder / "postgres")):
             yield Programs(folder, version)
+        elif named and folder == Path(named):
+            raise EmbeddedPostgresError(
+                "postgres.not_found",
+                f"MEDSALES_PG_BIN names {named}, but initdb and postgres cannot be run from there",
+            )
 
 
 def candidates() -> Iterator[Path]:

@@ -144,9 +144,21 @@ class Follower:
                     upto = _positions(db, [projection.name], lock=True)[projection.name]
                     self._fill_shadow([projection], _Reached(reached.position), upto, progress)
                     found += [self._compare(db, row) for row in projection.rows]
+        found.append(self._beyond_the_log(chosen))
         return [
             difference for difference in found if difference.stored_only or difference.told_only
         ]
+
+    def _beyond_the_log(self, chosen: Sequence[Projection]) -> Difference:
+        """Such a read model will miss the facts that come next: the log was set back, not it."""
+        with self.database.cursor() as db:
+            rows = db.execute(
+                "select name, position, head from positions,"
+                " (select coalesce(max(notification_id), 0) as head from facts) as log"
+                " where name = any(%s) and position > head order by name",
+                ([projection.name for projection in chosen],),
+            ).fetchall()
+        return Difference("positions", rows, [], len(rows), 0)
 
     @contextmanager
     def _shadow(self, chosen: Sequence[Projection]) -> Iterator["_Reached"]:

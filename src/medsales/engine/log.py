@@ -71,7 +71,7 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which facts somebody wants to see; empty fields do not restrict."""
+    """Which facts somebody wants to see; what is not given does not restrict."""
 
     after: int = 0
     upto: int | None = None
@@ -85,11 +85,11 @@ class Selection:
         yield "notification_id > %s", self.after
         if self.upto is not None:
             yield "notification_id <= %s", self.upto
-        if self.subject:
+        if self.subject is not None:
             yield "originator_id = %s", self.subject
         if self.kinds:
             yield "topic = any(%s)", list(self.kinds)
-        if self.actor:
+        if self.actor is not None:
             yield "convert_from(metadata, 'UTF8')::jsonb ->> 'by' = %s", self.actor
         if self.since:
             yield "recorded_at >= %s", self.since

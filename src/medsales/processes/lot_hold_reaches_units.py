@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from medsales.domain.ids import DeviceUnitId
 from medsales.domain.stock.device_unit import HoldUnit, LiftUnitHold
-from medsales.domain.stock.lot import LotHeld, LotHoldLifted
+from medsales.domain.stock.lot import LotHeld, LotHoldLifted, mark_of
 from medsales.engine.database import Db
 from medsales.engine.facts import Fact
 from medsales.engine.process import Then, when
@@ -18,13 +18,13 @@ from medsales.projections.lot_trace import units_of
 
 @when(LotHeld)
 def hold_units_of_lot(fact: Fact[LotHeld], db: Db) -> Iterator[Then]:
-    command = HoldUnit(hold=fact.event.hold, reason=fact.event.reason)
+    command = HoldUnit(hold=mark_of(fact.event.hold), reason=fact.event.reason)
     yield from for_each(units_of(db, fact.subject), command)
 
 
 @when(LotHoldLifted)
 def lift_hold_from_units_of_lot(fact: Fact[LotHoldLifted], db: Db) -> Iterator[Then]:
-    command = LiftUnitHold(hold=fact.event.hold, reason=fact.event.reason)
+    command = LiftUnitHold(hold=mark_of(fact.event.hold), reason=fact.event.reason)
     yield from for_each(units_of(db, fact.subject), command)
 
 

@@ -52,17 +52,18 @@ class UnitAtSite(Row, key=("unit",), indexes=(("customer", "unit"),)):
     since: datetime = BEGINNING
 
 
-class CustomerPrice(Row, key=("customer", "product")):
-    """The price a customer was given last for a product, and why."""
+class CustomerPrice(Row, key=("customer", "product", "order", "line")):
+    """A price a customer was given for a product, and why."""
 
     customer: str
     product: str
+    order: str
+    line: int
     price: Decimal = Decimal(0)
     currency: str = ""
     price_matrix: str = ""
     price_version: int = 0
     price_path: tuple[str, ...] = ()
-    order: str = ""
     given_at: datetime = BEGINNING
 
 
@@ -127,7 +128,6 @@ class Customer360(Projection):
             event.moved,
             fact.effective_at,
             event.terms.placement,
-            due_back=event.terms.due_back,
         )
         until = event.terms.warranty_until
         yield UnitAtSite.set(fact.subject, state=Lifecycle.INSTALLED, warranty_until=until)
@@ -179,6 +179,7 @@ class Customer360(Projection):
                 price_version=line.price_version,
                 price_path=line.price_path,
                 order=fact.subject,
+                line=line.line,
                 given_at=fact.effective_at,
             )
 
@@ -211,6 +212,7 @@ class CustomerSeen(Value):
     orders: tuple[OrderCard, ...]
     units: tuple[UnitAtSite, ...]
     prices: tuple[CustomerPrice, ...]
+    """The one given last for each product, by when it was given and not by when it was recorded."""
 
 
 MOST = 1000
@@ -231,7 +233,9 @@ def customer_seen(db: Db, id: str) -> CustomerSeen | None:
         "select * from unit_at_site where customer = %s order by unit limit %s", (id, MOST)
     ).fetchall()
     prices = db.execute(
-        "select * from customer_price where customer = %s order by product limit %s", (id, MOST)
+        "select distinct on (product) * from customer_price where customer = %s"
+        ' order by product, given_at desc, "order" desc, line desc limit %s',
+        (id, MOST),
     ).fetchall()
     return CustomerSeen(
         profile=CustomerProfile(**row),

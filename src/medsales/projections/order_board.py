@@ -124,6 +124,7 @@ class OrderBoard(Projection):
 
     @on(order.OrderCancelled)
     def cancelled(self, fact: Fact[order.OrderCancelled]) -> Changes:
+        yield OrderCard.set(fact.subject, status=fact.event.status)
         for line in fact.event.lines:
             yield OrderLineCard.add(fact.subject, line.line, cancelled=line.quantity)
             yield OrderCard.add(fact.subject, cancelled=line.quantity)

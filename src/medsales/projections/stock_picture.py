@@ -6,7 +6,7 @@ from typing import Any
 from medsales.domain.kernel import Value
 from medsales.domain.stock import device_unit as unit
 from medsales.domain.stock import lot
-from medsales.domain.stock.device_unit import Placement
+from medsales.domain.stock.device_unit import PLACED, Placement
 from medsales.domain.stock.movement import Place, Stock
 from medsales.engine.facts import Fact
 from medsales.engine.projection import BEGINNING, Changes, Projection, Row, on
@@ -57,7 +57,6 @@ class StockPicture(Projection):
         unit.UnitTransferred,
         unit.UnitArrived,
         unit.UnitDelivered,
-        unit.UnitScrapped,
         lot.LotReceived,
         lot.LotInspected,
         lot.LotTransferred,
@@ -96,6 +95,14 @@ class StockPicture(Projection):
         there = Stock(product=moved.product, lot=moved.lot, place=moved.destination)
         yield from entry(fact)
         yield level(there, ours=+1)
+
+    @on(unit.UnitScrapped)
+    def scrapped(self, fact: Fact[unit.UnitScrapped]) -> Changes:
+        moved = fact.event.moved
+        assert moved.source is not None, "what is scrapped was somewhere"
+        yield from entry(fact)
+        if fact.event.placement in PLACED:
+            yield level(Stock(product=moved.product, lot=moved.lot, place=moved.source), ours=-1)
 
     @on(unit.PartFitted)
     def fitted(self, fact: Fact[unit.PartFitted]) -> Changes:

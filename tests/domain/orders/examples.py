@@ -27,6 +27,7 @@ from medsales.domain.orders.order import (
     OrderedLine,
     OrderPlaced,
     OrderShipped,
+    OrderStatus,
 )
 from medsales.domain.orders.shipment import ShipmentDispatched, Transport
 from medsales.domain.parties.customer import (
@@ -202,11 +203,18 @@ def delivered(*goods: Goods, shipment: ShipmentId = DN1) -> OrderDelivered:
     return OrderDelivered(customer=UNION, shipment=shipment, goods=goods)
 
 
-def cancelled(*lines: tuple[int, int], reason: str = "the ward is not built") -> OrderCancelled:
+def cancelled(
+    *lines: tuple[int, int],
+    reason: str = "the ward is not built",
+    status: OrderStatus | None = None,
+) -> OrderCancelled:
+    """Cancels the order when it is all of PLACED; a confirmed one stays confirmed otherwise."""
+    whole = sum(quantity for _, quantity in lines) == sum(line.quantity for line in PLACED.lines)
     return OrderCancelled(
         customer=UNION,
         lines=tuple(CancelledLine(line=number, quantity=quantity) for number, quantity in lines),
         reason=reason,
+        status=status or (OrderStatus.CANCELLED if whole else OrderStatus.CONFIRMED),
     )
 
 

@@ -61,6 +61,7 @@ from medsales.domain.orders.order import (
     GoodsReleased,
     GoodsReturned,
     Order,
+    OrderStatus,
     PlacedUnitsSold,
     PlaceOrder,
     RecordDelivery,
@@ -414,9 +415,16 @@ def test_an_order_that_has_left_altogether_can_only_be_returned_d2() -> None:
     )
 
 
-@pytest.mark.parametrize("history", [(PLACED,), (PLACED, CONFIRMED)], ids=["placed", "confirmed"])
-def test_some_pieces_of_a_line_are_cancelled(history: tuple[Event[Any], ...]) -> None:
-    order(*history).when(CancelLine(line=2, quantity=3, reason=WHY), SO1).then(cancelled((2, 3)))
+@pytest.mark.parametrize(
+    ("history", "status"),
+    [((PLACED,), OrderStatus.PLACED), ((PLACED, CONFIRMED), OrderStatus.CONFIRMED)],
+    ids=["placed", "confirmed"],
+)
+def test_some_pieces_of_a_line_are_cancelled(
+    history: tuple[Event[Any], ...], status: OrderStatus
+) -> None:
+    some = CancelLine(line=2, quantity=3, reason=WHY)
+    order(*history).when(some, SO1).then(cancelled((2, 3), status=status))
 
 
 def test_no_more_is_cancelled_than_is_neither_shipped_nor_set_aside_d2() -> None:
@@ -440,9 +448,9 @@ def test_nothing_of_a_cancelled_order_is_cancelled_again() -> None:
 
 
 def test_an_order_whose_lines_are_cancelled_one_by_one_is_cancelled() -> None:
-    order(PLACED, cancelled((1, 2)), cancelled((2, 10))).when(ConfirmOrder(), SO1).refused(
-        "order.wrong_stage", "cancelled"
-    )
+    order(PLACED, cancelled((1, 2)), cancelled((2, 10), status=OrderStatus.CANCELLED)).when(
+        ConfirmOrder(), SO1
+    ).refused("order.wrong_stage", "cancelled")
 
 
 # Dispatch and delivery, as a shipment asks for them

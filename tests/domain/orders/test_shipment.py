@@ -41,7 +41,7 @@ from tests.domain.orders.examples import (
 )
 
 from medsales.domain.kernel import Event
-from medsales.domain.orders.order import CancelledLine, OrderCancelled
+from medsales.domain.orders.order import CancelledLine, OrderCancelled, OrderStatus
 from medsales.domain.orders.shipment import (
     CancelShipment,
     DeliverShipment,
@@ -126,7 +126,12 @@ def test_nothing_is_planned_for_a_cancelled_order() -> None:
     all_of_it = tuple(
         CancelledLine(line=line.line, quantity=line.quantity) for line in PLACED.lines
     )
-    cancelled = OrderCancelled(customer=PLACED.customer, lines=all_of_it, reason="changed mind")
+    cancelled = OrderCancelled(
+        customer=PLACED.customer,
+        lines=all_of_it,
+        reason="changed mind",
+        status=OrderStatus.CANCELLED,
+    )
     others = {**READY, SO1: (PLACED, cancelled)}
     shipment(others=others).when(PLAN).refused("order.wrong_stage", "cancelled")
 

@@ -89,6 +89,7 @@ from medsales.domain.stock.lot import (
     ScrapLot,
     ShipLot,
     TransferLot,
+    mark_of,
 )
 from medsales.domain.stock.movement import Place
 from medsales.domain.stock.warehouse import Zone
@@ -258,7 +259,7 @@ class DeviceUnitLives(RuleBasedStateMachine):
         assert (facts is not None) == (self.seen[id].stage is S.REGISTERED), "U1: exactly once"
         if facts:
             self.pump_lot_opened = True
-            self.seen[id] = Seen(S.IN_STOCK, set(self.pump_lot_holds))
+            self.seen[id] = Seen(S.IN_STOCK, {mark_of(hold) for hold in self.pump_lot_holds})
 
     @rule(data=st.data(), n=UNITS, steps=st.integers(3, 9))
     def go_on(self, data: Any, n: int, steps: int) -> None:
@@ -312,8 +313,8 @@ class DeviceUnitLives(RuleBasedStateMachine):
         number = self.spare_number if correct is None else self.units[correct]
         free = number == self.spare_number or self.seen[DeviceUnitId(number)].stage is S.REGISTERED
         if self.told(id, CorrectSerial(correct=number, reason="misread")):
-            assert free, "U1: a number that is in use corrects nothing"
-            if number in self.seen:
+            assert free or number == id, "U1: a number that is in use corrects nothing"
+            if number in self.seen and number != id:
                 self.seen[number] = Seen(S.RENUMBERED, ended=True)
 
     @rule(hold=HOLDS, lift=LIFTS)
@@ -492,7 +493,7 @@ class DeviceUnitLives(RuleBasedStateMachine):
             case HoldUnit(hold=hold):
                 seen.holds.add(hold)
             case LiftUnitHold(hold=hold):
-                assert hold not in self.pump_lot_holds
+                assert hold not in {mark_of(held) for held in self.pump_lot_holds}
                 seen.holds.discard(hold)
             case _:
                 pass

@@ -70,6 +70,7 @@ from medsales.domain.stock.device_unit import (
     SerialLinked,
     ShipUnit,
     TakeBackUnit,
+    TakeOutPart,
     Terms,
     TransferUnit,
     UninstallUnit,
@@ -91,7 +92,7 @@ from medsales.domain.stock.device_unit import (
     UnitTransferred,
     UnitUninstalled,
 )
-from medsales.domain.stock.lot import HoldLot, LiftLotHold, LotOpened
+from medsales.domain.stock.lot import HoldLot, LiftLotHold, LotOpened, mark_of
 from medsales.domain.stock.movement import Place
 from medsales.domain.stock.warehouse import CloseWarehouse, OpenWarehouse, Zone
 from medsales.domain.udi import Issuer, Udi
@@ -263,10 +264,9 @@ class TestReceiving:
         assert both.told(PASS, id=lower).unit(lower).quality is Quality.RELEASED
         assert both.unit(upper).quality is Quality.QUARANTINE
 
-    def test_u1_the_same_serial_under_another_identifier_is_another_unit(self) -> None:
-        outcome = town(*RECEIVED).when(receive(di=PUMP_BOX_DI))
-        assert outcome.subject == DeviceUnitId.of(PUMP_BOX_DI, "SN1")
-        happens(outcome, UnitReceived)
+    def test_u1_the_label_of_a_box_is_not_that_of_a_unit(self) -> None:
+        """Under it the same serial would be a second unit, and escape the holds of its lot."""
+        town().when(receive(di=PUMP_BOX_DI)).refused("product.package_scanned", PUMP_BOX_DI)
 
     def test_a_label_without_a_serial_number_is_refused(self) -> None:
         with pytest.raises(Refused, match="no serial number"):
@@ -312,7 +312,7 @@ class TestReceiving:
         """U8."""
         held = founded().told(receive("SN2")).told(HOLD_LOT, id=PUMP_LOT)
         received, hold = happens(held.when(receive()), UnitReceived, UnitHeld)
-        assert DeviceUnit().after([received, hold]).holds == {"R-1"}
+        assert DeviceUnit().after([received, hold]).holds == {mark_of("R-1")}
 
     @pytest.mark.parametrize(
         ("field", "unknown"), [("product", ProductId.of("00")), ("warehouse", SHED.begins())]
@@ -618,6 +618,14 @@ class TestPlacing:
         other = place().model_copy(update=change)
         town(*ON_LOAN).when(other).refused("unit.wrong_stage", "at site")
 
+    def test_u4_placing_it_on_another_agreement_is_another_wish(self) -> None:
+        other = place().model_copy(update={"agreement": "LA-2"})
+        town(*ON_LOAN).when(other).refused("unit.wrong_stage")
+
+    def test_u4_nothing_is_due_back_before_it_is_placed(self) -> None:
+        late = place().model_copy(update={"due_back": date(1999, 1, 1)})
+        town(*INSPECTED).when(late).refused("placement.due_before_it_begins")
+
     @pytest.mark.parametrize("no_way", [Placement.STOCK, Placement.SOLD])
     def test_stock_and_sold_are_no_placements(self, no_way: Placement) -> None:
         town(*INSPECTED).when(place(no_way)).refused("placement.not_one")
@@ -774,7 +782,7 @@ class TestHolding:
 
     def test_r8_a_unit_stays_held_while_its_lot_is_held_for_the_same_reason(self) -> None:
         held = founded().told(receive("SN2")).told(HOLD_LOT, id=PUMP_LOT).told(receive())
-        lift = LiftUnitHold(hold="R-1", reason="looks fine")
+        lift = LiftUnitHold(hold=mark_of("R-1"), reason="looks fine")
         held.when(lift).refused("unit.held_with_its_lot", "R-1")
         held.told(LiftLotHold(hold="R-1", reason="tests passed"), id=PUMP_LOT)
         happens(held.when(lift), UnitHoldLifted)
@@ -892,7 +900,26 @@ class TestParts:
         assert sold.terms == system().unit().terms
         lent = system(life=(*ON_LOAN, INSTALL)).when(swap(SN2)).also[SN2][0]
         assert isinstance(lent, PartFitted)
-        assert (lent.terms.owner, lent.terms.due_back) == (None, DUE)
+        assert (lent.terms.owner, lent.terms.placement) == (None, Placement.LOAN)
+
+    def test_u12_a_part_is_not_sold_apart_from_its_system(self) -> None:
+        lent = system(swap(SN2), life=(*ON_LOAN, INSTALL))
+        lent.when(SELL, SN2).refused("unit.part_of_system", SN1)
+
+    @pytest.mark.parametrize("apart", [UNINSTALL, COLLECT], ids=["uninstalled", "collected"])
+    def test_u12_a_part_does_not_leave_without_its_system(self, apart: Command[Any]) -> None:
+        lent = system(swap(SN2), life=(*ON_LOAN, INSTALL))
+        assert lent.when(apart, SN2).refusal is not None
+
+    def test_u12_only_its_own_system_gives_a_part_back(self) -> None:
+        apart = TakeOutPart(system=SN3)
+        system(swap(SN2)).when(apart, SN2).refused("unit.part_of_system", SN1)
+
+    def test_u5_a_used_part_is_fitted_only_with_that_disclosure(self) -> None:
+        used = system().told(place(), COLLECT, TAKE_BACK, PASS, id=SN2)
+        used.when(swap(SN2)).refused("unit.used")
+        told = swap(SN2).model_copy(update={"used_disclosed": True})
+        happens(used.when(told), PartReplaced)
 
     def test_u5_a_system_is_sold_where_it_stands_with_its_parts(self) -> None:
         sold = system(swap(SN2), life=(*ON_LOAN, INSTALL)).when(SELL)
@@ -952,7 +979,7 @@ class TestParts:
         assert placed.unit(SN2).lifecycle is Lifecycle.RETURNING
 
     @pytest.mark.parametrize(
-        ("life", "end"), [((REPAIR,), SCRAP), ((UNINSTALL,), CONSUME)], ids=["scrap", "consume"]
+        ("life", "end"), [((REPAIR,), SCRAP), ((), UNINSTALL)], ids=["scrap", "uninstall"]
     )
     def test_u10_u12_a_part_does_not_end_inside_its_system(
         self, life: tuple[Command[Any], ...], end: Command[Any]
@@ -981,9 +1008,16 @@ class TestCorrecting:
     def test_u1_a_number_that_is_a_unit_of_its_own_is_no_correction(self) -> None:
         town(*RECEIVED, receive("SN2")).when(CORRECT).refused("unit.number_taken", SN2)
 
-    def test_u1_a_number_is_not_corrected_to_itself(self) -> None:
-        itself = CorrectSerial(correct=SN1, reason="?")
-        town(*RECEIVED).when(itself).refused("unit.number_taken")
+    def test_u1_a_wrong_correction_can_be_taken_back(self) -> None:
+        back = CorrectSerial(correct=SN1, reason="it was right")
+        assert town(*RECEIVED, CORRECT, back).unit(SN1).corrected_to == SN1
+
+    @pytest.mark.parametrize("number", ["26901234567896:SN9", f"{PUMP.key}: ", PUMP.key])
+    def test_u1_a_correct_number_is_one_of_the_same_product(self, number: str) -> None:
+        foreign = CorrectSerial(correct=DeviceUnitId.of(number), reason="?")
+        refusal = town(*RECEIVED).when(foreign).refusal
+        assert refusal is not None
+        assert refusal.code in ("unit.number_foreign", "label.unusable")
 
     def test_u1_a_wrong_correction_is_corrected_and_stays_known(self) -> None:
         third = CorrectSerial(correct=SN3, reason="it is a 3")

@@ -167,8 +167,13 @@ class TestReceiving:
         founded().told(receive()).when(other).refused("lot.label_differs", "2027-01-31")
 
     def test_a_lot_belongs_to_one_product(self) -> None:
-        opened = OpenLot(udi=LABEL, product=PUMP)
-        founded().told(opened).when(receive()).refused("lot.label_differs", PUMP)
+        """Its id begins with the product's identifier, so no other product can come by it."""
+        assert OpenLot(udi=LABEL, product=PUMP).begins() != receive().begins()
+
+    @pytest.mark.parametrize("change", [{"quantity": 7}, {"warehouse": CHENGDU}])
+    def test_a_second_receipt_on_the_same_note_is_not_dropped(self, change: dict[str, Any]) -> None:
+        again = receive().model_copy(update=change)
+        founded().told(receive()).when(again).refused("lot.delivery_received")
 
     @pytest.mark.parametrize("unknown", [{"product": ProductId.of("00")}], ids=["product"])
     def test_only_what_is_known_is_received(self, unknown: dict[str, Any]) -> None:

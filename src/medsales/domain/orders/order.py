@@ -162,6 +162,17 @@ class Order(Aggregate):
         assert self.customer is not None, "the engine asks existing orders only"
         return self.customer
 
+    def cancelled(self, pieces: dict[int, int], reason: str) -> OrderCancelled:
+        """What becomes of the order when so many pieces of its lines are cancelled."""
+        left = sum(line.ordered - line.cancelled for line in self.lines.values())
+        kept = self.status or OrderStatus.PLACED
+        return OrderCancelled(
+            customer=self.buyer(),
+            lines=tuple(CancelledLine(line=n, quantity=some) for n, some in pieces.items()),
+            reason=reason,
+            status=kept if left > sum(pieces.values()) else OrderStatus.CANCELLED,
+        )
+
     def with_lines(self, goods: Iterable[Goods], **signs: int) -> Order:
         """Adds the pieces of the goods, with these signs, to what is counted per line."""
         lines = dict(self.lines)
@@ -466,11 +477,7 @@ class CancelOrder(Command[Order]):
             Goods(goods=goods, warehouse=warehouse, line=line, quantity=quantity)
             for (goods, warehouse, line), quantity in order.set_aside.items()
         )
-        cancelled = OrderCancelled(
-            customer=order.buyer(),
-            lines=tuple(CancelledLine(line=n, quantity=quantity) for n, quantity in rest.items()),
-            reason=self.reason,
-        )
+        cancelled = order.cancelled(rest, self.reason)
         released = GoodsReleased(customer=order.buyer(), goods=goods, reason=self.reason)
         if not goods:
             return (cancelled,)
@@ -495,11 +502,7 @@ class CancelLine(Command[Order]):
                 f"{line.open} of line {self.line} can be cancelled, not {self.quantity}",
                 f"第 {self.line} 行可取消 {line.open}, 不足 {self.quantity}",
             )
-        return OrderCancelled(
-            customer=order.buyer(),
-            lines=(CancelledLine(line=self.line, quantity=self.quantity),),
-            reason=self.reason,
-        )
+        return order.cancelled({self.line: self.quantity}, self.reason)
 
 
 class CancelledLine(Value):
@@ -511,16 +514,15 @@ class OrderCancelled(Event[Order]):
     customer: CustomerId
     lines: tuple[CancelledLine, ...]
     reason: str
+    status: OrderStatus
+    """Of the order afterwards: cancelled when nothing of it is left."""
 
     def apply(self, order: Order, /) -> Order:
         lines = dict(order.lines)
         for some in self.lines:
             line = lines[some.line]
             lines[some.line] = replace(line, cancelled=line.cancelled + some.quantity)
-        nothing = all(line.cancelled == line.ordered for line in lines.values())
-        return replace(
-            order, lines=lines, status=OrderStatus.CANCELLED if nothing else order.status
-        )
+        return replace(order, lines=lines, status=self.status)
 
 
 class RecordDispatch(GoodsCommand):

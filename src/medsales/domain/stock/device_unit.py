@@ -76,10 +76,10 @@ class Terms(Value):
     placement: Placement
     owner: CustomerId | None = None
     """None while it is ours."""
-    due_back: date | None = None
     warranty_until: date | None = None
 
 
+PLACED = {Placement.DEMO, Placement.LOAN, Placement.RENTAL, Placement.CONSIGNMENT}
 USED_BY = {Placement.DEMO, Placement.LOAN, Placement.RENTAL}
 TERMINAL = {Lifecycle.CONSUMED, Lifecycle.SCRAPPED, Lifecycle.RENUMBERED}
 IN_USE = {Lifecycle.INSTALLED, Lifecycle.IN_SERVICE}
@@ -105,6 +105,7 @@ class DeviceUnit(Aggregate):
     holds: frozenset[str] = frozenset()
     used: bool = False
     due_back: date | None = None
+    agreement: str | None = None
     warranty_until: date | None = None
     before_repair: Lifecycle = Lifecycle.IN_SERVICE
     parent: DeviceUnitId | None = None
@@ -117,11 +118,16 @@ class DeviceUnit(Aggregate):
         return Stock(product=self.product, lot=self.lot, place=self.place)
 
     @property
+    def warehouse(self) -> WarehouseId | None:
+        """The one it stands in."""
+        holder = self.place.holder if self.place else None
+        return holder if isinstance(holder, WarehouseId) else None
+
+    @property
     def terms(self) -> Terms:
         return Terms(
             placement=self.placement,
             owner=self.owner,
-            due_back=self.due_back,
             warranty_until=self.warranty_until,
         )
 
@@ -206,13 +212,13 @@ class DeviceUnit(Aggregate):
                 "该部件已属于其他系统或自带部件",
             )
 
-    def must_not_be_a_part(self) -> None:
-        """U12: what ends is no longer fitted; the swap that takes it out says what came instead."""
-        if self.parent is not None:
+    def must_be_a_part_of(self, system: DeviceUnitId | None) -> None:
+        """U12: a part goes where its system goes; only a swap takes it out. None: of no system."""
+        if self.parent != system:
             raise Refused(
                 "unit.part_of_system",
-                f"the unit is a part of {self.parent}; take it out first",
-                f"该器械是 {self.parent} 的部件, 须先拆下",
+                f"the unit is a part of {self.parent or 'no system'}, not of {system or 'none'}",
+                f"该器械是 {self.parent or '独立器械'} 的部件, 而非 {system or '独立器械'}",
             )
 
     def parts_taken_out(self, id: DeviceUnitId) -> tuple[Also, ...]:
@@ -235,16 +241,17 @@ class ReceiveUnit(Command[DeviceUnit]):
     supplier: Text | None = None
 
     def begins(self) -> DeviceUnitId:
+        """By the product's own identifier, whichever of its labels was scanned."""
         if not self.udi.di or not self.udi.serial:
             raise Refused(
                 "unit.serial_missing", "the label has no serial number", "标签上没有序列号"
             )
         must_be_keys(self.udi.di, self.udi.serial, self.udi.lot)
-        return DeviceUnitId.of(self.udi.di, self.udi.serial)
+        return DeviceUnitId.of(self.product.key, self.udi.serial)
 
     @property
     def lot(self) -> LotId | None:
-        return LotId.of(self.udi.di or "", self.udi.lot) if self.udi.lot else None
+        return LotId.of(self.product.key, self.udi.lot) if self.udi.lot else None
 
     def decide(
         self, unit: DeviceUnit, product: Product, warehouse: Warehouse, lot: Lot | None
@@ -256,7 +263,7 @@ class ReceiveUnit(Command[DeviceUnit]):
                 "该序列号的器械已入库",
             )
         product.must_be_tracked_by(TrackedBy.SERIAL)
-        product.must_bear(self.udi.di)
+        product.must_label_one_piece(self.udi.di)
         product.must_be_registered_when_made(self.udi.manufactured)
         warehouse.must_have(Zone.PENDING)
         received = UnitReceived(
@@ -277,7 +284,7 @@ class ReceiveUnit(Command[DeviceUnit]):
 
     def _held_with(self, lot: Lot | None) -> tuple[UnitHeld, ...]:
         """A unit of a held lot is held from its first moment."""
-        holds = sorted(lot.holds) if lot else ()
+        holds = sorted(lot.marks) if lot else ()
         return tuple(UnitHeld(hold=hold, reason="the lot is on hold") for hold in holds)
 
 
@@ -309,13 +316,17 @@ class InspectUnit(Command[DeviceUnit]):
     def verdict(self) -> Quality:
         return Quality.RELEASED if self.passed else Quality.NONCONFORMING
 
-    def decide(self, unit: DeviceUnit, by: str) -> UnitInspected | None:
+    def decide(
+        self, unit: DeviceUnit, warehouse: Warehouse | None, by: str
+    ) -> UnitInspected | None:
         unit.must_be(Lifecycle.IN_STOCK)
         if unit.quality is self.verdict:
             return None
         unit.must_not_have_failed()
         here = unit.stock
+        assert warehouse is not None, "what is in stock is in a warehouse"
         zone = Zone.QUALIFIED if self.passed else Zone.UNQUALIFIED
+        warehouse.must_separate(zone)
         return UnitInspected(
             quality=self.verdict,
             inspector=by,
@@ -563,10 +574,11 @@ class PlaceUnit(Command[DeviceUnit]):
         at: datetime,
     ) -> UnitPlaced | None:
         there = Place(holder=self.customer)
-        placed_so = (unit.placement, unit.place) == (self.placement, there)
-        if placed_so and unit.lifecycle in WITH_CUSTOMER:
+        known = (unit.placement, unit.place, unit.agreement, unit.due_back)
+        wanted = (self.placement, there, self.agreement, self.due_back)
+        if known == wanted and unit.lifecycle in WITH_CUSTOMER:
             return None
-        if self.placement in (Placement.STOCK, Placement.SOLD):
+        if self.placement not in PLACED:
             raise Refused(
                 "placement.not_one",
                 f"{self.placement.en} is not a way to leave a unit with a customer",
@@ -577,6 +589,12 @@ class PlaceUnit(Command[DeviceUnit]):
         unit.must_not_be_expired(at.date())
         product.must_be_registered_on(at.date())
         customer.must_be_served()
+        if self.due_back < at.date():
+            raise Refused(
+                "placement.due_before_it_begins",
+                f"the unit would be due back on {self.due_back}, before it is placed",
+                f"归还日 {self.due_back} 早于放置日",
+            )
         return UnitPlaced(
             placement=self.placement,
             customer=self.customer,
@@ -600,6 +618,7 @@ class UnitPlaced(Event[DeviceUnit]):
             placement=self.placement,
             place=self.moved.destination,
             due_back=self.due_back,
+            agreement=self.agreement,
             used=unit.used or self.placement in USED_BY,
         )
 
@@ -640,12 +659,20 @@ class SellPlacedUnit(Command[DeviceUnit]):
     order: OrderId
     customer: CustomerId
     used_disclosed: bool = False
+    system: DeviceUnitId | None = None
+    """The system that takes the unit along as a part; a part is not sold apart from it."""
 
     def decide(
-        self, unit: DeviceUnit, product: Product, lot: Lot | None, at: datetime
+        self,
+        unit: DeviceUnit,
+        id: DeviceUnitId,
+        product: Product,
+        lot: Lot | None,
+        at: datetime,
     ) -> tuple[PlacedUnitSold | Also, ...]:
         unit.must_be(*WITH_CUSTOMER)
-        if unit.due_back is None or unit.customer != self.customer:
+        unit.must_be_a_part_of(self.system)
+        if unit.placement not in PLACED or unit.customer != self.customer:
             raise Refused(
                 "placement.none",
                 f"the unit is not placed with {self.customer}",
@@ -662,7 +689,8 @@ class SellPlacedUnit(Command[DeviceUnit]):
             disclosed_as_used=unit.used,
             stock=unit.stock,
         )
-        return sold, *(Also(part, self) for part in sorted(unit.parts))
+        with_it = self.model_copy(update={"system": id})
+        return sold, *(Also(part, with_it) for part in sorted(unit.parts))
 
 
 class PlacedUnitSold(Event[DeviceUnit]):
@@ -759,6 +787,7 @@ class UninstallUnit(Command[DeviceUnit]):
         if unit.lifecycle is Lifecycle.AT_SITE:
             return None
         unit.must_be(*IN_USE)
+        unit.must_be_a_part_of(None)
         return UnitUninstalled(customer=unit.customer, reason=self.reason)
 
 
@@ -784,7 +813,7 @@ class ConsumeUnit(Command[DeviceUnit]):
         if unit.lifecycle is Lifecycle.CONSUMED:
             return None
         unit.must_be(Lifecycle.AT_SITE)
-        unit.must_not_be_a_part()
+        unit.must_be_a_part_of(None)
         unit.must_be_usable(lot)
         unit.must_not_be_expired(at.date())
         if unit.owner is None:
@@ -842,7 +871,7 @@ class LiftUnitHold(Command[DeviceUnit]):
         if self.hold not in unit.holds:
             return None
         unit.must_be_alive()
-        if lot is not None and self.hold in lot.holds:
+        if lot is not None and self.hold in lot.marks:
             raise Refused(
                 "unit.held_with_its_lot",
                 f"the whole lot is on hold for {self.hold}; lift it there",
@@ -872,6 +901,7 @@ class ReturnUnit(Command[DeviceUnit]):
 
     def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[UnitReturned | Also, ...]:
         unit.must_be(Lifecycle.AT_SITE)
+        unit.must_be_a_part_of(None)
         unit.must_belong_to(self.order)
         returned = UnitReturned(customer=unit.customer, order=self.order, reason=self.reason)
         return returned, *unit.parts_taken_out(id)
@@ -888,6 +918,7 @@ class CollectUnit(Command[DeviceUnit]):
         if unit.lifecycle is Lifecycle.RETURNING:
             return None
         unit.must_be(Lifecycle.AT_SITE)
+        unit.must_be_a_part_of(None)
         if unit.placement is Placement.SOLD:
             raise Refused(
                 "unit.sold",
@@ -1001,6 +1032,8 @@ class ReplacePart(Command[DeviceUnit]):
 
     fitted: DeviceUnitId
     removed: DeviceUnitId | None = None
+    used_disclosed: bool = False
+    """The customer knows that the part has been used before (U5)."""
 
     def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[PartReplaced | Also, ...]:
         unit.must_be(Lifecycle.AT_SITE, Lifecycle.UNDER_REPAIR, *IN_USE)
@@ -1011,9 +1044,15 @@ class ReplacePart(Command[DeviceUnit]):
                 f"{self.removed} 不是该器械的部件",
             )
         swap = PartReplaced(fitted=self.fitted, removed=self.removed)
-        fit = Also(self.fitted, FitPart(system=id, customer=unit.customer, terms=unit.terms))
+        fit = FitPart(
+            system=id,
+            customer=unit.customer,
+            terms=unit.terms,
+            used_disclosed=self.used_disclosed,
+        )
         take_out = self.removed and Also(self.removed, TakeOutPart(system=id))
-        return (swap, fit, take_out) if take_out else (swap, fit)
+        fitted = Also(self.fitted, fit)
+        return (swap, fitted, take_out) if take_out else (swap, fitted)
 
 
 class PartReplaced(Event[DeviceUnit]):
@@ -1032,6 +1071,7 @@ class FitPart(Command[DeviceUnit]):
     system: DeviceUnitId
     customer: CustomerId
     terms: Terms
+    used_disclosed: bool = False
 
     def decide(
         self, unit: DeviceUnit, product: Product, lot: Lot | None, at: datetime
@@ -1040,6 +1080,7 @@ class FitPart(Command[DeviceUnit]):
         unit.must_be_usable(lot)
         unit.must_not_be_expired(at.date())
         unit.must_be_a_single_part()
+        unit.must_be_disclosed_as_used(self.used_disclosed)
         product.must_be_registered_on(at.date())
         return PartFitted(
             system=self.system,
@@ -1062,7 +1103,6 @@ class PartFitted(Event[DeviceUnit]):
             lifecycle=Lifecycle.INSTALLED,
             placement=self.terms.placement,
             owner=self.terms.owner,
-            due_back=self.terms.due_back,
             warranty_until=self.terms.warranty_until,
             place=self.moved.destination,
             parent=self.system,
@@ -1077,6 +1117,7 @@ class TakeOutPart(Command[DeviceUnit]):
     system: DeviceUnitId
 
     def decide(self, unit: DeviceUnit, id: DeviceUnitId) -> tuple[PartTakenOut | Also, ...]:
+        unit.must_be_a_part_of(self.system)
         taken_out = PartTakenOut(system=self.system, customer=unit.customer)
         return taken_out, *unit.parts_taken_out(id)
 
@@ -1104,9 +1145,12 @@ class ScrapUnit(Command[DeviceUnit]):
         if unit.lifecycle is Lifecycle.SCRAPPED:
             return None
         unit.must_be(Lifecycle.IN_STOCK, Lifecycle.UNDER_REPAIR)
-        unit.must_not_be_a_part()
+        unit.must_be_a_part_of(None)
         scrapped = UnitScrapped(
-            reason=self.reason, evidence=self.evidence, moved=unit.stock.to(None)
+            reason=self.reason,
+            evidence=self.evidence,
+            placement=unit.placement,
+            moved=unit.stock.to(None),
         )
         return scrapped, *unit.parts_taken_out(id)
 
@@ -1114,6 +1158,8 @@ class ScrapUnit(Command[DeviceUnit]):
 class UnitScrapped(Event[DeviceUnit]):
     reason: str
     evidence: Evidence | None = None
+    placement: Placement
+    """On what terms it stood where it ended."""
     moved: Movement
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
@@ -1136,6 +1182,16 @@ class CorrectSerial(Command[DeviceUnit]):
             return None
         if unit.lifecycle is Lifecycle.RENUMBERED:
             unit.must_be_alive()
+        di, _, serial = self.correct.key.partition(":")
+        must_be_keys(di, serial)
+        if unit.product is None or di != unit.product.key or not serial.strip():
+            raise Refused(
+                "unit.number_foreign",
+                f"{self.correct} is no number of {unit.product}",
+                f"{self.correct} 不是 {unit.product} 的编号",
+            )
+        if self.correct == id:
+            return (SerialCorrected(correct=id, reason=self.reason),)
         corrected = SerialCorrected(correct=self.correct, reason=self.reason)
         return corrected, Also(self.correct, LeadTo(unit=id, number=self.correct))
 

@@ -15,7 +15,7 @@ from medsales.domain.ids import (
     ShipmentId,
     WarehouseId,
 )
-from medsales.domain.kernel import Aggregate, Command, Event, Refused, Role, Text
+from medsales.domain.kernel import Aggregate, Command, Event, Key, Refused, Role, Text
 from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
@@ -31,9 +31,14 @@ class Lot(Aggregate):
     product: ProductId | None = None
     expires: PartialDate | None = None
     holds: frozenset[str] = frozenset()
-    deliveries: frozenset[str] = frozenset()
+    deliveries: dict[str, LotReceived] = field(default_factory=dict)
     amounts: dict[Place, int] = field(default_factory=dict)
     reserved: dict[tuple[OrderId, WarehouseId], int] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """What its units are held for; not to be taken for holds of their own."""
+        return frozenset(mark_of(hold) for hold in self.holds)
 
     def must_not_be_held(self) -> None:
         """U8."""
@@ -99,6 +104,11 @@ class Lot(Aggregate):
         return replace(self, reserved={key: n for key, n in reserved.items() if n})
 
 
+def mark_of(hold: str) -> str:
+    """The hold of a unit that follows from a hold of its lot."""
+    return f"{hold} (whole lot 整批)"
+
+
 def must_be_keys(*said: str | None) -> None:
     """A label that was read elsewhere may say anything; not everything can be part of an id."""
     for text in said:
@@ -119,7 +129,7 @@ class OpenLot(Command[Lot]):
     product: ProductId
 
     def begins(self) -> LotId:
-        return LotId.of(self.udi.di or "", self.udi.lot or "")
+        return LotId.of(self.product.key, self.udi.lot or "")
 
     def decide(self, lot: Lot) -> LotOpened | None:
         if lot.product is None:
@@ -170,15 +180,27 @@ class ReceiveLot(Command[Lot]):
         if not self.udi.lot:
             raise Refused("lot.number_missing", "the label has no lot number", "标签上没有批号")
         must_be_keys(self.udi.di, self.udi.lot)
-        return LotId.of(self.udi.di or "", self.udi.lot)
+        return LotId.of(self.product.key, self.udi.lot)
+
+    def _must_be_the_same(self, received: LotReceived) -> None:
+        """A second pallet of a note has a number of its own; nothing is dropped silently."""
+        there = Place(holder=self.warehouse, zone=Zone.PENDING)
+        moved = received.moved
+        if (moved.quantity, moved.destination) != (self.quantity, there):
+            raise Refused(
+                "lot.delivery_received",
+                f"{moved.quantity} of this lot have been received with {self.delivery} already",
+                f"随货同行单 {self.delivery} 已收货 {moved.quantity}",
+            )
 
     def decide(
         self, lot: Lot, id: LotId, product: Product, warehouse: Warehouse
     ) -> tuple[Event[Lot], ...] | None:
         if self.delivery in lot.deliveries:
+            self._must_be_the_same(lot.deliveries[self.delivery])
             return None
         product.must_be_tracked_by(TrackedBy.LOT)
-        product.must_bear(self.udi.di)
+        product.must_label_one_piece(self.udi.di)
         product.must_be_registered_when_made(self.udi.manufactured)
         warehouse.must_have(Zone.PENDING)
         _must_agree(lot, self.udi, self.product)
@@ -203,7 +225,7 @@ class LotReceived(Event[Lot]):
 
     def apply(self, lot: Lot, /) -> Lot:
         arrived = lot.with_moved(self.moved)
-        return replace(arrived, deliveries=lot.deliveries | {self.delivery})
+        return replace(arrived, deliveries={**lot.deliveries, self.delivery: self})
 
 
 class InspectLot(Command[Lot]):
@@ -422,7 +444,7 @@ class HoldLot(Command[Lot]):
 
     allowed = (Role.QUALITY,)
 
-    hold: Text = Field(examples=["Q-2026-7"])
+    hold: Key = Field(examples=["Q-2026-7"])
     """The number of this hold; a lot may be held for several reasons at once."""
     reason: Text
 
@@ -445,7 +467,7 @@ class LiftLotHold(Command[Lot]):
 
     allowed = (Role.QUALITY,)
 
-    hold: Text
+    hold: Key
     reason: Text
 
     def decide(self, lot: Lot) -> LotHoldLifted | None:

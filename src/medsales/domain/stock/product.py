@@ -88,6 +88,9 @@ class Product(Aggregate):
     name: str = ""
     tracked_by: TrackedBy = TrackedBy.SERIAL
     identifiers: frozenset[str] = frozenset()
+    piece_labels: frozenset[str] = frozenset()
+    """The identifiers on a single piece; the others are those of packages of several."""
+    registered: ProductRegistered | None = None
     registrations: tuple[Registration, ...] = ()
 
     def must_be_tracked_by(self, tracking: TrackedBy) -> None:
@@ -104,6 +107,16 @@ class Product(Aggregate):
                 "product.identifier_foreign",
                 f"the device identifier {di} is not one of {self.name}",
                 f"器械标识 {di} 不属于 {self.name}",
+            )
+
+    def must_label_one_piece(self, di: str | None) -> None:
+        """A serial or a lot quantity is that of pieces: a box label would count them wrong."""
+        self.must_bear(di)
+        if di not in self.piece_labels:
+            raise Refused(
+                "product.package_scanned",
+                f"{di} is the label of a package of {self.name}; scan a single piece",
+                f"{di} 是 {self.name} 的包装标识, 请扫描单件标签",
             )
 
     def must_be_registered_on(self, day: date) -> None:
@@ -160,27 +173,23 @@ class RegisterProduct(Command[Product]):
 
     def decide(self, product: Product) -> tuple[ProductRegistered | Also, ...] | None:
         levels = (Packaging(di=self.di, level="base", issuer=self.issuer), *self.packages)
-        if product.di:
-            self._must_be_the_same(product, levels)
-            return None
         findings = [f for level in levels for f in check_di(level.di, level.issuer)]
-        if findings and not self.imported:
-            raise Refused(findings[0].code, findings[0].en, findings[0].zh)
         registered = ProductRegistered(
             **self.model_dump(exclude={"packages", "imported"}),
             packages=levels,
             warnings=tuple(finding.en for finding in findings),
         )
-        return registered, *_claims(self.begins(), levels)
-
-    def _must_be_the_same(self, product: Product, levels: tuple[Packaging, ...]) -> None:
-        identifiers = frozenset(level.di for level in levels)
-        if (product.name, product.identifiers) != (self.name, identifiers):
+        if registered == product.registered:
+            return None
+        if product.registered is not None:
             raise Refused(
                 "product.exists",
                 f"this device identifier is already registered as {product.name}",
                 f"该器械标识已登记为 {product.name}",
             )
+        if findings and not self.imported:
+            raise Refused(findings[0].code, findings[0].en, findings[0].zh)
+        return registered, *_claims(self.begins(), levels)
 
 
 def _claims(product: ProductId, packages: tuple[Packaging, ...]) -> tuple[Also, ...]:
@@ -212,6 +221,8 @@ class ProductRegistered(Event[Product]):
             name=self.name,
             tracked_by=self.tracked_by,
             identifiers=frozenset(package.di for package in self.packages),
+            piece_labels=frozenset(p.di for p in self.packages if p.contains is None),
+            registered=self,
         )
 
 
@@ -235,7 +246,12 @@ class PackagingAdded(Event[Product]):
     packaging: Packaging
 
     def apply(self, product: Product, /) -> Product:
-        return replace(product, identifiers=product.identifiers | {self.packaging.di})
+        piece = {self.packaging.di} if self.packaging.contains is None else set()
+        return replace(
+            product,
+            identifiers=product.identifiers | {self.packaging.di},
+            piece_labels=product.piece_labels | piece,
+        )
 
 
 class RecordRegistration(Command[Product]):

@@ -21,6 +21,7 @@ class Zone(Term):
 @dataclass(frozen=True)
 class Warehouse(Aggregate):
     name: str = ""
+    address: str = ""
     zones: frozenset[Zone] = frozenset()
     closed: bool = False
 
@@ -56,7 +57,8 @@ class OpenWarehouse(Command[Warehouse]):
     def decide(self, warehouse: Warehouse) -> WarehouseOpened | None:
         if not warehouse.name:
             return WarehouseOpened(name=self.name, address=self.address, zones=self.zones)
-        if (warehouse.name, warehouse.zones) == (self.name, frozenset(self.zones)):
+        known = (warehouse.name, warehouse.address, warehouse.zones)
+        if known == (self.name, self.address, frozenset(self.zones)):
             return None
         raise Refused(
             "warehouse.exists",
@@ -71,7 +73,7 @@ class WarehouseOpened(Event[Warehouse]):
     zones: tuple[Zone, ...]
 
     def apply(self, warehouse: Warehouse, /) -> Warehouse:
-        return replace(warehouse, name=self.name, zones=frozenset(self.zones))
+        return replace(warehouse, name=self.name, address=self.address, zones=frozenset(self.zones))
 
 
 class AddZone(Command[Warehouse]):
