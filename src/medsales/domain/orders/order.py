@@ -35,6 +35,7 @@ from medsales.domain.kernel import (
 )
 from medsales.domain.parties.customer import Customer
 from medsales.domain.stock.device_unit import (
+    ConsumeUnit,
     DeviceUnit,
     ReleaseUnit,
     ReserveUnit,
@@ -230,6 +231,15 @@ def picked(
     return tuple(found)
 
 
+def number_taken(number: str) -> Refused:
+    """D8."""
+    return Refused(
+        "order.number_taken",
+        f"the order number {number} has been used for another order",
+        f"订单号 {number} 已用于另一订单",
+    )
+
+
 class PlaceOrder(Command[Order]):
     """Order products at the prices in force; the prices are kept with the order (D3)."""
 
@@ -260,6 +270,11 @@ class PlaceOrder(Command[Order]):
             self._must_be_the_same(order.placed)
             return None
         customer.must_be_served()
+        return self.at_prices_in_force(customer, price_matrix, at)
+
+    def at_prices_in_force(
+        self, customer: Customer, price_matrix: PriceMatrix, at: datetime
+    ) -> OrderPlaced:
         return OrderPlaced(
             customer=self.customer,
             region=customer.region,
@@ -280,11 +295,7 @@ class PlaceOrder(Command[Order]):
             self.price_matrix,
             wanted,
         ):
-            raise Refused(
-                "order.number_taken",
-                f"the order number {self.number} has been used for another order",
-                f"订单号 {self.number} 已用于另一订单",
-            )
+            raise number_taken(self.number)
 
     def _priced(
         self, number: int, line: WantedLine, customer: Customer, matrix: PriceMatrix, at: datetime
@@ -619,6 +630,69 @@ class PlacedUnitsSold(Event[Order]):
         return replace(order, delivered=plus(order.delivered, self.goods)).with_lines(
             self.goods, shipped=+1
         )
+
+
+class ReportUsage(Command[Order]):
+    """Turn the use of consigned units into an order, once: sold and used up together (U6)."""
+
+    allowed = (Role.SALES, Role.TECHNICIAN)
+
+    number: Key = Field(examples=["SO-2026-0002"])
+    """The number of the order that follows from the use."""
+    customer: CustomerId
+    price_matrix: PriceMatrixId
+    units: Annotated[Units, Field(min_length=1)]
+    reference: Text
+    """The customer's own reference; no name of a patient."""
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        must_name_something_once(self.units, ())
+        return self
+
+    def begins(self) -> OrderId:
+        return OrderId.of(self.number)
+
+    def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
+        self,
+        order: Order,
+        id: OrderId,
+        customer: Customer,
+        price_matrix: PriceMatrix,
+        units: tuple[DeviceUnit, ...],
+        at: datetime,
+    ) -> tuple[Event[Order] | Also, ...] | None:
+        if order.placed is not None:
+            self._must_be_the_same(order)
+            return None
+        for unit in units:
+            unit.must_be_on_consignment()
+        placed = self._order_for(units).at_prices_in_force(customer, price_matrix, at)
+        wanted = [(n, None, unit.product, 1) for n, unit in zip(self.units, units, strict=True)]
+        sold = PlacedUnitsSold(customer=self.customer, goods=allotted(placed.apply(order), wanted))
+        return placed, OrderConfirmed(customer=self.customer), sold, *self._used_up(id)
+
+    def _must_be_the_same(self, order: Order) -> None:
+        """D8: a report repeated is the same report."""
+        if (order.customer, {key[0] for key in order.delivered}) != (
+            self.customer,
+            set(self.units),
+        ):
+            raise number_taken(self.number)
+
+    def _order_for(self, units: tuple[DeviceUnit, ...]) -> PlaceOrder:
+        pieces = Counter(unit.product for unit in units if unit.product is not None)
+        return PlaceOrder(
+            number=self.number,
+            customer=self.customer,
+            price_matrix=self.price_matrix,
+            lines=tuple(WantedLine(product=p, quantity=n) for p, n in pieces.items()),
+        )
+
+    def _used_up(self, id: OrderId) -> Iterator[Also]:
+        for unit in self.units:
+            yield Also(unit, SellPlacedUnit(order=id, customer=self.customer))
+            yield Also(unit, ConsumeUnit(reference=self.reference))
 
 
 NOT_DELIVERED = Sentence(

@@ -195,6 +195,16 @@ class DeviceUnit(Aggregate):
                 "该器械曾作样机或借用, 销售时须告知客户",
             )
 
+    def must_be_on_consignment(self) -> None:
+        """U6."""
+        self.must_be(Lifecycle.AT_SITE)
+        if self.placement is not Placement.CONSIGNMENT:
+            raise Refused(
+                "unit.not_consigned",
+                f"the unit stands there on {self.placement.en}, not on consignment",
+                f"该器械为{self.placement.zh}, 并非寄售",
+            )
+
     def must_belong_to(self, order: OrderId) -> None:
         if self.order != order:
             raise Refused(
