@@ -1,5 +1,7 @@
 """Consigned goods stay ours until their use is reported; the report makes the order, once (U6)."""
 
+from decimal import Decimal
+
 import pytest
 from tests.dealer import CHILDREN, PRICES, UNION, Dealer
 
@@ -42,7 +44,11 @@ def test_u6_a_usage_report_sells_and_uses_up_in_one_decision(dealer: Dealer) -> 
     with dealer.company.database.reading() as db:
         found = order_seen(db, "order:U1")
     assert found is not None
-    assert (found.progress, found.order.amount, found.order.delivered) == ("fulfilled", 2500, 2)
+    assert (found.progress, found.order.amount, found.order.delivered) == (
+        "fulfilled",
+        Decimal(2500),
+        2,
+    )
     assert dealer.company.follower.verify(list(dealer.company.follower.projections)) == []
 
 
