@@ -8,8 +8,7 @@ from medsales.engine.database import connect, schema_of
 PREPARING = (0x6D656473, 1)
 """Advisory lock: whoever holds it creates or upgrades schemas; the others wait and find it done."""
 
-STEPS: tuple[str, ...] = (
-    """
+LOG = """
     -- The log. The column names are those of the eventsourcing library, so that its recorder and
     -- its own compliance tests work on this table; the view `log` reads as people speak.
     create table facts (
@@ -76,8 +75,9 @@ STEPS: tuple[str, ...] = (
     alter table facts enable always trigger facts_are_immutable;
     alter table commands enable always trigger commands_are_immutable;
     revoke update, delete, truncate on facts, commands from public, current_user;
-    """,
     """
+
+APPEND = """
     -- The only way into the log. One lock puts writers in line until they have committed, so
     -- positions have no gaps and a reader never sees p+1 before p. Each request stands alone:
     --   repeat    its key has been answered before, with the same body: the first answer
@@ -155,8 +155,20 @@ STEPS: tuple[str, ...] = (
         end loop;
         perform pg_notify(current_schema() || '.facts', head::text);
     end $$;
-    """,
-)
+    """
+
+GROUPED_APPEND = ""
+
+SNAPSHOTS = ""
+
+PARKING = ""
+
+REBUILDING = ""
+
+SEAL = ""
+
+STEPS = (LOG, APPEND, GROUPED_APPEND, SNAPSHOTS, PARKING, REBUILDING, SEAL)
+"""Never changed once released: what is to be different is a further step."""
 
 
 def prepare(url: str, company: str) -> None:
