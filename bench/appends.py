@@ -15,7 +15,7 @@ from medsales.domain.kernel import Event
 from medsales.domain.parties.customer import Customer, CustomerRegistered
 from medsales.engine.application import Ask, MedSales
 from medsales.engine.facts import Draft, Envelope, envelope_to_json, event_to_json
-from medsales.engine.log import Log, Request
+from medsales.engine.log import Log, Request, line_of
 
 CALLERS = (1, 8, 32)
 EVENT: Event[Customer] = CustomerRegistered(**new_customer().model_dump())
@@ -97,7 +97,7 @@ def request(id: str) -> Request:
         envelope=envelope(),
         fingerprint="0" * 64,
         guards={id: 0},
-        drafts=(Draft(id, 1, EVENT),),
+        facts=(line_of(Draft(id, 1, EVENT)),),
     )
 
 

@@ -84,7 +84,7 @@ def opened(url: str, name: str = "bench") -> Iterator[Company]:
         company.follower.prepare()
         yield company
     finally:
-        company.database.close()
+        company.close()
 
 
 REACHED = "select min(position) as reached, bool_or(name = 'processes') as at_work from positions"

@@ -20,9 +20,10 @@ PARTS = {
     "processes": {"domain", "engine", "projections", "processes"},
     "catalogue": {"domain", "engine", "projections", "processes"},
     "settings": set(),
+    "logs": set(),
     "testing": {"domain", "engine"},
     "company": {"catalogue", "domain", "engine", "settings"},
-    "api": {"api", "catalogue", "company", "domain", "engine", "projections", "settings"},
+    "api": {"api", "catalogue", "company", "domain", "engine", "logs", "projections", "settings"},
 }
 """What each part may import. Whatever is not named here (cli, demo) stands on top of all."""
 

@@ -10,6 +10,7 @@ from medsales.domain.stock.lot import Lot
 from medsales.domain.stock.product import Product
 from medsales.domain.stock.warehouse import Warehouse
 from medsales.domain.terms.price_matrix import PriceMatrix
+from medsales.engine.mentions import Mentions
 from medsales.engine.projection import Projection
 from medsales.processes import lot_hold_reaches_units
 from medsales.projections.customer_360 import Customer360
@@ -38,6 +39,7 @@ PROJECTIONS: tuple[type[Projection], ...] = (
     StockPicture,
     OrderBoard,
     Customer360,
+    Mentions,
 )
 
 PROCESSES = (lot_hold_reaches_units,)

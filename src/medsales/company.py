@@ -35,6 +35,11 @@ class Company:
     app: MedSales
     follower: Follower
 
+    def close(self) -> None:
+        """Answers what is waiting, then lets the database go."""
+        self.app.close()
+        self.database.close()
+
     def worker(self) -> Worker:
         return Worker(self.app, self.follower)
 
@@ -76,7 +81,7 @@ class Companies:
 
     def close(self) -> None:
         for company in self.opened.values():
-            company.database.close()
+            company.close()
 
 
 @contextmanager
@@ -85,7 +90,7 @@ def storage(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    server = EmbeddedPostgres(settings.home)
+    server = EmbeddedPostgres(settings.home, settings.wal_archive)
     try:
         server.start()
         with _kept_up(server):

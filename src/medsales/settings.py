@@ -5,7 +5,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field
@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     """Database connections per company at most."""
     wait: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 2.0
     """Seconds that a reader with `min_position` waits for the read model."""
+    wal_archive: Path | None = None
+    """Where the embedded server keeps its write-ahead log, for a restore to any moment."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """`auto`: JSON lines, but on a terminal text."""
 
     def secret(self) -> str:
         """The key that signs tokens: MEDSALES_SECRET, or a file made once in the data folder."""

@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from medsales.api.problems import trouble
 from medsales.company import UnknownCompany
 from medsales.domain.kernel import Refused
-from medsales.engine.application import Conflict, KeyReused, Stale
+from medsales.engine.application import KeyReused, Stale
+from medsales.engine.committer import Overloaded
 from medsales.engine.database import DatabaseUnavailable
 from medsales.engine.follower import NotYet
 
@@ -30,7 +31,7 @@ LOGIN = DatabaseUnavailable("database.login_refused", "the database refused the 
         (Refused("unit.in_transit", "no", "不"), 422, "unit.in_transit"),
         (Refused("unit.unknown", "no", "不"), 404, "unit.unknown"),
         (Refused("role.missing", "no", "不"), 403, "role.missing"),
-        (Conflict("others"), 409, "version.conflict"),
+        (Overloaded("too many"), 503, "commands.waiting"),
         (Stale("order:1", 1, 2), 412, "version.stale"),
         (KeyReused("k"), 422, "idempotency_key.reused"),
         (UnknownCompany("acme"), 403, "company.unknown"),

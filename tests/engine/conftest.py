@@ -66,7 +66,7 @@ def company(server: Server) -> Iterator[Company]:
     """A new company of people with purses; its read models stand ready, its log is empty."""
     opened = new_company(server.url)
     yield opened
-    opened.database.close()
+    opened.close()
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def neighbour(server: Server) -> Iterator[Company]:
     """Another company in the same database."""
     opened = new_company(server.url)
     yield opened
-    opened.database.close()
+    opened.close()
 
 
 @pytest.fixture
@@ -83,4 +83,4 @@ def trader(server: Server) -> Iterator[Company]:
     opened = open_company(server.url, new_name())
     opened.follower.prepare()
     yield opened
-    opened.database.close()
+    opened.close()

@@ -185,7 +185,7 @@ class Balances(Projection):
         yield Balance.add(fact.subject, coins=-fact.event.coins, facts=1)
 
 
-class Flow(Row, key=("event",)):
+class Flow(Row, key=("event",), shared=True):
     event: str
     coins: int = 0
 

@@ -26,7 +26,8 @@ from medsales.company import Company
 from medsales.domain.stock.device_unit import InspectUnit, ReceiveUnit
 from medsales.domain.stock.lot import HoldLot
 from medsales.engine import process
-from medsales.engine.application import Conflict, MedSales
+from medsales.engine.application import MedSales
+from medsales.engine.committer import Overloaded
 from medsales.engine.database import Db
 from medsales.engine.facts import Fact
 from medsales.engine.process import POLICIES, Processes, Then, when
@@ -150,8 +151,8 @@ def test_a_consequence_that_met_a_conflict_is_not_passed_over(
     do(saver, TakeCoins(coins=3), "purse:ann")
     processes = processes_of(saver)
     with monkeypatch.context() as patch:
-        patch.setattr(MedSales, "handle_many", lambda _, asks: [Conflict("busy")] * len(asks))
-        with pytest.raises(Conflict):
+        patch.setattr(MedSales, "handle_many", lambda _, asks: [Overloaded("busy")] * len(asks))
+        with pytest.raises(Overloaded):
             processes.step(upto=saver.log.head())
     worked(saver)
     assert coins(saver, "purse:savings") == 3

@@ -23,7 +23,8 @@ from tests.engine.test_processes import save_some
 
 from medsales.company import Company
 from medsales.engine import follower, worker
-from medsales.engine.application import Conflict, MedSales
+from medsales.engine.application import MedSales
+from medsales.engine.committer import Overloaded
 from medsales.engine.process import POLICIES
 from medsales.engine.worker import Worker
 
@@ -205,7 +206,7 @@ def test_a_worker_whose_process_met_a_conflict_tries_again(
     def disturbed(self: MedSales, asks: Any) -> Any:
         if asks and asks[0].actor.id.startswith("process:") and busy[0]:
             busy[0] -= 1
-            return [Conflict("busy")] * len(asks)
+            return [Overloaded("busy")] * len(asks)
         return handle_many(self, asks)
 
     monkeypatch.setattr(MedSales, "handle_many", disturbed)

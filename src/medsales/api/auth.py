@@ -16,6 +16,7 @@ from medsales.api.problems import Trouble
 from medsales.company import Companies, Company
 from medsales.domain.kernel import Role, Text
 from medsales.engine.application import SYSTEM, Actor
+from medsales.logs import note
 
 ALGORITHM = "HS256"
 BEARER = HTTPBearer(
@@ -102,6 +103,7 @@ async def asking(
     """Raises Trouble 401 without a good token, UnknownCompany where its company is gone."""
     state = request.app.state
     claims = _claims(state.secret, given)
+    note(company=claims.company, actor=claims.sub)
     company = await _opened(state.companies, claims.company)
     return Asking(claims.actor(), company, state.patience)
 

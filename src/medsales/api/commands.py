@@ -1,11 +1,12 @@
 """Every command of an aggregate becomes one typed POST; its body is the command itself."""
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -17,13 +18,15 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_core import from_json
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 
-from medsales.api.auth import Caller
+from medsales.api.auth import BEARER, asking
 from medsales.api.problems import Trouble, invalid, problem, trouble
 from medsales.domain.kernel import PRINTABLE, Aggregate, Command, Note, Value
-from medsales.engine.application import Actor, Ask, Receipt
+from medsales.engine.application import Actor, Ask, MedSales, Receipt
 from medsales.engine.facts import Draft
+from medsales.logs import note
 
 M = TypeVar("M", bound=Value)
 
@@ -37,14 +40,9 @@ Moment = Annotated[
 
 Years before ours, and offsets of most of a day, break the database's calendar.
 """
-SubjectId = Annotated[
-    str,
-    Path(
-        max_length=200,
-        pattern=PRINTABLE,
-        description="The id of what the command is for; may hold `/`, percent-encoded or not.",
-    ),
-]
+ID_DESCRIPTION = "The id of what the command is for; may hold `/`, percent-encoded or not."
+SubjectId = Annotated[str, Path(max_length=200, pattern=PRINTABLE, description=ID_DESCRIPTION)]
+_ids = TypeAdapter(Annotated[str, Field(max_length=200, pattern=PRINTABLE)])
 
 
 class Foreseen(Value):
@@ -76,6 +74,7 @@ class Given(Parameters):
     expected_version: int | None
 
     def ask(self, command: Command[Any], actor: Actor, id: str | None) -> Ask:
+        note(command=type(command).__name__, subject=id, key=self.key)
         return Ask(
             command,
             actor,
@@ -87,8 +86,7 @@ class Given(Parameters):
         )
 
 
-async def given(request: Request) -> Given:
-    """Read at one go: as five parameters of FastAPI this takes longer than many a decision."""
+def given(request: Request) -> Given:
     try:
         found = Parameters.model_validate(_said_once(request.query_params))
     except ValidationError as error:
@@ -114,6 +112,10 @@ def _parameter(place: str, name: str, schema: Any, description: str) -> dict[str
     return {"in": place, "name": name, "description": description, "schema": schema}
 
 
+ID = {
+    **_parameter("path", "id", {"type": "string", "maxLength": 200}, ID_DESCRIPTION),
+    "required": True,
+}
 PARAMETERS = [
     _parameter(
         "header",
@@ -160,48 +162,56 @@ def command_routes(path: str, aggregate: type[Aggregate]) -> APIRouter:
         begins = command.is_beginning()
         router.add_api_route(
             f"/{name}" if begins else f"/{{id:path}}/{name}",
-            _beginning(command) if begins else _endpoint(command),
+            _endpoint(command),
             methods=["POST"],
             operation_id=command.__name__,
             summary=name.replace("-", " ").capitalize(),
             description=_described(command),
             response_model=None,
             responses=ANSWERS,
-            openapi_extra=_described_more(command),
+            openapi_extra=_described_more(command, begins=begins),
         )
     return router
 
 
-def _endpoint(command_type: type[Command[Any]]) -> Callable[..., Response]:
-    def endpoint(
-        caller: Caller,
-        id: SubjectId,
-        given: Annotated[Given, Depends(given)],
-        command: Annotated[Command[Any], Depends(_body(command_type))],
-    ) -> Response:
-        return _answered(caller, given, command, id)
+def _endpoint(command_type: type[Command[Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Reads the request by itself: as parameters of FastAPI that takes longer than most decisions.
+
+    Nothing here waits in a thread: whatever has come in meanwhile is decided together.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        caller = await asking(request, await BEARER(request))
+        id = _subject(request) if "id" in request.path_params else None
+        around = given(request)
+        command = parsed(command_type, await request.body())
+        ask = around.ask(command, caller.actor, id)
+        app = caller.company.app
+        if around.dry_run:
+            return _foretold(await run_in_threadpool(app.preview, ask))
+        return _accepted(await answered(app, ask))
 
     return endpoint
 
 
-def _beginning(command_type: type[Command[Any]]) -> Callable[..., Response]:
-    def endpoint(
-        caller: Caller,
-        given: Annotated[Given, Depends(given)],
-        command: Annotated[Command[Any], Depends(_body(command_type))],
-    ) -> Response:
-        return _answered(caller, given, command, None)
-
-    return endpoint
+async def answered(app: MedSales, ask: Ask) -> Receipt:
+    """Raises what `handle` raises."""
+    (answer,) = await asyncio.wrap_future(app.submit((ask,)))
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
-def _answered(caller: Caller, given: Given, command: Command[Any], id: str | None) -> Response:
-    ask = given.ask(command, caller.actor, id)
-    app = caller.company.app
-    return _foretold(app.preview(ask)) if given.dry_run else _accepted(app.handle(ask))
+def _subject(request: Request) -> str:
+    try:
+        return _ids.validate_python(request.path_params["id"])
+    except ValidationError as error:
+        raise invalid((("id",), one["msg"]) for one in error.errors()) from error
 
 
 def _accepted(receipt: Receipt) -> Response:
+    outcome = "accepted" if receipt.events else "nothing"
+    note(outcome=outcome, subject=receipt.id, position=receipt.position)
     etag = {"ETag": f'"{receipt.version}"'}
     return Response(receipt.model_dump_json(), headers=etag, media_type="application/json")
 
@@ -217,13 +227,6 @@ def _foretold(drafts: Iterable[Draft]) -> Response:
         for draft in drafts
     ]
     return Response(foreseen.dump_json(told), media_type="application/json")
-
-
-def _body(command_type: type[Command[Any]]) -> Callable[..., Any]:
-    async def body(request: Request) -> Command[Any]:
-        return parsed(command_type, await request.body())
-
-    return body
 
 
 def parsed(kind: type[M], body: bytes) -> M:
@@ -297,10 +300,12 @@ def _described(command: type[Command[Any]]) -> str:
     return f"{command.__doc__ or ''}\n\nFor: {roles}."
 
 
-def _described_more(command: type[Command[Any]]) -> dict[str, Any]:
+def _described_more(command: type[Command[Any]], *, begins: bool) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{command.__name__}"}
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
-    return {"requestBody": body, "parameters": PARAMETERS}
+    parameters = PARAMETERS if begins else [ID, *PARAMETERS]
+    security: list[dict[str, list[str]]] = [{BEARER.scheme_name: []}]
+    return {"requestBody": body, "parameters": parameters, "security": security}
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -314,7 +319,6 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
             }
         },
     },
-    409: problem("Others kept changing what the command reads; ask again"),
     412: problem("The version is not the one in If-Match; `version` tells the current one"),
     413: problem("The body is over 1 MiB"),
 }

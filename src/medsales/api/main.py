@@ -12,6 +12,7 @@ from medsales.api.batch import batch_routes
 from medsales.api.commands import command_routes
 from medsales.api.limits import Gate, Incidents
 from medsales.api.openapi import PROBLEMS, describe, plural
+from medsales.api.request_log import RequestLog
 from medsales.api.workers import Workers
 from medsales.catalogue import AGGREGATES
 from medsales.company import Companies
@@ -54,6 +55,7 @@ def create_app(
     app.include_router(health.router)
     app.add_middleware(Gate)
     app.add_middleware(Incidents)
+    app.add_middleware(RequestLog)
     problems.install(app)
     describe(app, aggregates)
     return app

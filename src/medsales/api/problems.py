@@ -16,9 +16,11 @@ from starlette.exceptions import HTTPException
 
 from medsales.company import UnknownCompany
 from medsales.domain.kernel import Refused, Sentence
-from medsales.engine.application import Conflict, KeyReused, Stale
+from medsales.engine.application import KeyReused, Stale
+from medsales.engine.committer import Overloaded
 from medsales.engine.database import DatabaseUnavailable, explained
 from medsales.engine.follower import NotYet
+from medsales.logs import note
 
 LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -31,7 +33,6 @@ TITLES: dict[int, Sentence] = {
     403: Sentence("This is not yours to do", "没有权限"),
     404: Sentence("There is no such thing", "没有找到"),
     405: Sentence("This cannot be done here", "不支持此方法"),
-    409: Sentence("Others changed it at the same time", "他人正在修改"),
     412: Sentence("It has changed since you looked", "数据已被更新"),
     413: Sentence("The request is too large", "请求过大"),
     422: Sentence("Refused", "被拒绝"),
@@ -113,6 +114,7 @@ class Trouble(Exception):
         )
 
     def response(self, language: str) -> Response:
+        note(code=self.code)
         body = self.problem(language).model_dump_json(exclude_none=True)
         return Response(body, self.status, self.headers, MEDIA_TYPE)
 
@@ -142,6 +144,7 @@ def language(accepted: str | None) -> str:
 def trouble(error: Exception) -> Trouble:
     """How an error is told. What nobody has foreseen is an incident: the log has the rest."""
     incident = uuid4().hex[:12]
+    note(incident=incident)
     LOG.error("incident %s", incident, exc_info=error)
     return Trouble(
         500,
@@ -159,14 +162,17 @@ def _(error: Trouble) -> Trouble:
 
 @trouble.register
 def _(error: Refused) -> Trouble:
+    note(outcome="refused")
     status = 404 if error.code.endswith(".unknown") else 422
     status = 403 if error.code == "role.missing" else status
     return Trouble(status, error.code, *error.sentence)
 
 
 @trouble.register
-def _(error: Conflict) -> Trouble:
-    return Trouble(409, "version.conflict", str(error), "他人正在修改相关数据，请重试")
+def _(error: Overloaded) -> Trouble:
+    return Trouble(
+        503, "commands.waiting", str(error), "待处理命令过多，请稍后重试", {"Retry-After": "1"}
+    )
 
 
 @trouble.register
@@ -255,7 +261,7 @@ def invalid(wrong: Iterable[tuple[Sequence[int | str], str]]) -> Trouble:
 FORESEEN = (
     Trouble,
     Refused,
-    Conflict,
+    Overloaded,
     Stale,
     KeyReused,
     UnknownCompany,

@@ -197,6 +197,39 @@ def info(*, json: Json = False) -> None:
 
 
 @app.command()
+def backup(
+    folder: Annotated[
+        Path, typer.Argument(file_okay=False, help="Where backups are collected; made if missing.")
+    ],
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Remove all but the newest that many.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Copy the embedded database while it works, verified, into a new folder; prints its name."""
+    from medsales.cli import backing_up
+
+    backing_up.make(folder, keep, json=json)
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(file_okay=False, help="What `medsales backup` made.")],
+    home: Annotated[Path, typer.Option(help="The data folder to make; must be new or empty.")],
+    to: Moment = None,
+    wal: Annotated[
+        list[Path] | None,
+        typer.Option(help="Where the write-ahead log is, if not where it was; may be repeated."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a new installation from a backup, as all was at a moment, or at the end."""
+    from medsales.cli import backing_up
+
+    backing_up.bring_back(backup, home, to, wal or (), json=json)
+
+
+@app.command()
 def facts(  # noqa: PLR0913, PLR0917 - the ways to choose facts
     company: Name = "default",
     subject: Annotated[str | None, typer.Option(help="Facts of this aggregate.")] = None,

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from medsales.company import UnknownCompany
 from medsales.domain.kernel import Refused
 from medsales.engine.application import NotDecided
+from medsales.engine.backup import BackupFailed
+from medsales.engine.committer import Overloaded
 from medsales.engine.database import DatabaseUnavailable, explained
 from medsales.engine.embedded_postgres import EmbeddedPostgresError
 
@@ -25,10 +27,12 @@ def sentence(error: Exception) -> str:
 
 
 @sentence.register(Failed)
+@sentence.register(BackupFailed)
 @sentence.register(EmbeddedPostgresError)
 @sentence.register(DatabaseUnavailable)
 @sentence.register(Refused)
 @sentence.register(NotDecided)
+@sentence.register(Overloaded)
 @sentence.register(ValueError)
 def _(error: Exception) -> str:
     return " ".join(str(error).split())

@@ -23,7 +23,7 @@ from rich.text import Text
 from medsales.cli.failures import Failed
 from medsales.cli.opening import ERR, OUT, opened
 from medsales.company import Company
-from medsales.engine.follower import Difference
+from medsales.engine.rebuild import Difference
 
 PATIENCE = 2.0
 """Seconds before a person wants to know how far it is."""

@@ -1,6 +1,5 @@
 """Serving and working: what runs until somebody says that it is enough."""
 
-import logging
 import signal
 import socket
 import threading
@@ -10,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+from medsales import logs
 from medsales.api.main import create_app
 from medsales.api.workers import Workers
 from medsales.cli.failures import Failed
@@ -32,7 +32,7 @@ def settings(host: str | None = None, port: int | None = None) -> Settings:
 
 def serve(settings: Settings, *, work: bool = True, first: First = lambda *_: None) -> None:
     """Answers over HTTP until told to end; then everything that was started is ended."""
-    _log_to_stderr()
+    logs.configure(settings.log_level, settings.log_format)
     with (
         until_told_to_end(),
         closing(bound(settings.host, settings.port)) as door,
@@ -46,7 +46,7 @@ def serve(settings: Settings, *, work: bool = True, first: First = lambda *_: No
 
 def work(settings: Settings, names: Sequence[str]) -> None:
     """The worker as a process of its own. Raises UnknownCompany."""
-    _log_to_stderr()
+    logs.configure(settings.log_level, settings.log_format)
     with (
         until_told_to_end(),
         storage(settings) as url,
@@ -150,7 +150,3 @@ def _end(*_: object) -> None:
 def _on_ending(handler: Callable[[int, Any], None]) -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, handler)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")

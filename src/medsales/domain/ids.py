@@ -43,5 +43,9 @@ class ShipmentId(Id, example="shipment:DN-2026-0001"):
     """A shipment, by its delivery note number."""
 
 
+class ParkingId(Id, example="parking:stock_picture"):
+    """What a read model, a process or a timer has parked, by its name."""
+
+
 PartyId = CustomerId | WarehouseId | ShipmentId
 """Who can hold goods: a customer, one of our warehouses, or a shipment on its way."""

@@ -1,8 +1,7 @@
 """The whole write side of one company: load, let the command decide, append, answer."""
 
-import random
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,13 +10,15 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from medsales.domain.kernel import KINDS, Aggregate, Command, Refused, Role, Value
+from medsales.domain.kernel import Aggregate, Command, Refused, Role, Value
+from medsales.engine.committer import Committer
 from medsales.engine.decision import Decision, Loaded, first_reads, subject_of, unknown
-from medsales.engine.facts import Draft, Envelope, Fact
-from medsales.engine.log import Appended, Entry, Log, Request
+from medsales.engine.facts import Draft, Envelope
+from medsales.engine.log import Appended, Entry, Log, Request, line_of
+from medsales.engine.memory import Memory
 
-ATTEMPTS = 12
-"""How often a command is decided anew when what it read has moved; then the caller is told."""
+ATTEMPTS = 2
+"""How often a command is decided in the hope that nobody else moves what it reads."""
 CLOCK_SKEW = timedelta(minutes=5)
 APP = version("medsales")
 
@@ -27,10 +28,6 @@ A = TypeVar("A", bound=Aggregate)
 
 class NotDecided(Exception):
     """The command got no answer from the business rules; nothing was written."""
-
-
-class Conflict(NotDecided):
-    """Others kept changing what the decision read."""
 
 
 class Stale(NotDecided):
@@ -113,47 +110,59 @@ class Receipt(Value):
     """Where the log stood."""
 
 
-Answer = Receipt | Refused | NotDecided
+Answer = Receipt | Exception
+"""A receipt; or Refused, Stale, KeyReused, or what went wrong with this command alone."""
+Append = Callable[[Sequence[Request]], list[Appended]]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class MedSales:
-    """Answers commands for one company."""
+    """Answers commands for one company.
 
-    def __init__(self, log: Log) -> None:
+    Whatever waits is decided together, in the order it came, and appended together: a later command
+    sees what the earlier ones did, so commands to this process never get into each other's way.
+    """
+
+    def __init__(self, log: Log, clock: Callable[[], datetime] = utc_now) -> None:
         self.log = log
+        self.clock = clock
+        """What a decision takes for now; the log keeps a clock of its own."""
+        self.memory = Memory(log)
+        self.committer = Committer(f"decide {log.datastore.company}", self._decide_together)
 
     def handle(self, ask: Ask) -> Receipt:
-        """Decides and appends. Raises Refused, Conflict, Stale or KeyReused."""
+        """Decides and appends. Raises Refused, Stale, KeyReused or Overloaded."""
         (answer,) = self.handle_many([ask])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def handle_many(self, asks: Sequence[Ask]) -> list[Answer]:
-        """Answers each ask for itself, in order, with one append for all.
+        """Answers each ask for itself, in order. Raises Overloaded."""
+        return self.submit(asks).result()
 
-        A later ask sees what the earlier ones did. Those whose reads have moved are decided again.
-        """
-        answers: dict[int, Answer] = {}
-        for attempt in range(ATTEMPTS):
-            waiting = [n for n in range(len(asks)) if n not in answers]
-            if not waiting:
-                break
-            _pause(attempt)
-            answers |= self._attempt({n: asks[n] for n in waiting})
-        moved = Conflict("others keep changing what this command reads; please ask again")
-        return [answers.get(n, moved) for n in range(len(asks))]
+    def submit(self, asks: Sequence[Ask]) -> "Future[list[Answer]]":
+        """As `handle_many`, for those who wait in another way. Raises Overloaded."""
+        return self.committer.submit(asks, len(asks))
+
+    def close(self) -> None:
+        """Answers what is waiting, and takes nothing more."""
+        self.committer.close()
+        self.log.close()
 
     def preview(self, ask: Ask) -> tuple[Draft, ...]:
         """What would happen, without letting it happen. Raises Refused or Stale."""
-        request = self._decide(ask, _Memory(self.log))
-        if request.refusal:
-            raise Refused(request.refusal[0], *request.refusal[1])
-        return request.drafts
+        decision, refusal = self._decide(ask, Memory(self.log))
+        if refusal:
+            raise refusal
+        return tuple(decision.drafts)
 
     def load(self, id: str) -> Loaded:
         """The aggregate as the log has it now; at version 0 if nothing has happened."""
-        return _Memory(self.log).load([id])[id]
+        return Memory(self.log).load([id])[id]
 
     def existing(self, id: str, kind: type[A]) -> A:
         """The state of an aggregate as the log has it now. Raises Refused if there is none."""
@@ -162,22 +171,55 @@ class MedSales:
             raise unknown(id)
         return loaded.state
 
-    def _attempt(self, asks: Mapping[int, Ask]) -> dict[int, Answer]:
-        memory = _Memory(self.log)
-        # One round trip for the whole batch; a decision that reads on finds the rest by itself.
-        memory.load(id for ask in asks.values() for id in first_reads(ask.command, ask.id))
+    def _decide_together(self, jobs: Sequence[Sequence[Ask]]) -> list[list[Answer]]:
+        asks = dict(enumerate(ask for job in jobs for ask in job))
+        try:
+            answers = self._answers(asks)
+        except Exception:
+            # Nobody knows what was written.
+            self.memory.clear()
+            raise
+        self.memory.trim()
+        told = (answers[n] for n in range(len(asks)))
+        return [[next(told) for _ in job] for job in jobs]
+
+    def _answers(self, asks: Mapping[int, Ask]) -> dict[int, Answer]:
+        answers: dict[int, Answer] = {}
+        for _ in range(ATTEMPTS):
+            answers |= self._attempt(_left(asks, answers), self.log.append)
+            if len(answers) == len(asks):
+                return answers
+        # Other processes keep moving what is read here: they wait now, so that nobody starves.
+        with self.log.held() as append:
+            while left := _left(asks, answers):
+                answers |= self._attempt(left, append)
+        return answers
+
+    def _attempt(self, asks: Mapping[int, Ask], append: Append) -> dict[int, Answer]:
+        self._read_first(asks.values())
         answers: dict[int, Answer] = {}
         requests: dict[int, Request] = {}
         for n, ask in asks.items():
             try:
-                requests[n] = self._decide(ask, memory)
+                requests[n] = self._request(ask)
             except (Stale, Refused) as error:
                 answers[n] = self._answered_before(ask) or error
-        appended = self.log.append(list(requests.values())) if requests else []
+            except Exception as error:  # noqa: BLE001 - a fault in one rule is no fault of others
+                answers[n] = error
+        appended = append(list(requests.values())) if requests else []
         for (n, request), result in zip(requests.items(), appended, strict=True):
+            if result.status != "done":
+                self.memory.doubt(request.guards)
             if result.status != "conflict":
                 answers[n] = _answer(request, result)
         return answers
+
+    def _read_first(self, asks: Iterable[Ask]) -> None:
+        """One round trip for the whole batch; a decision that reads on finds the rest by itself."""
+        firsts = [(ask, first_reads(ask.command, ask.id)) for ask in asks]
+        # Who names a version wants the truth, also where nothing is appended that would check it.
+        self.memory.look_again(id for ask, ids in firsts if ask.expected_version for id in ids[:1])
+        self.memory.load(id for _, ids in firsts for id in ids)
 
     def _answered_before(self, ask: Ask) -> Answer | None:
         found = self.log.entry(ask.actor.client, ask.key)
@@ -190,68 +232,54 @@ class MedSales:
                 return _told(subject, entry)
         return KeyReused(ask.key)
 
-    def _decide(self, ask: Ask, memory: "_Memory") -> Request:
+    def _request(self, ask: Ask) -> Request:
         """Raises Stale; and Refused where there is no subject to keep a refusal with."""
+        decision, refusal = self._decide(ask, self.memory)
         subject = subject_of(ask.command, ask.id)
-        now = datetime.now(UTC)
-        decision = Decision(memory.load, ask.actor.id, ask.effective_at or now)
-        refusal = None
-        try:
-            _must_be_allowed(ask)
-            _must_have_a_good_time(ask, now)
-            self._must_be_current(ask, subject, memory)
-            decision.ask(subject, ask.command)
-            memory.keep(decision.now)
-        except Refused as refused:
-            refusal = (refused.code, refused.sentence)
-        known = decision.read.get(subject, 0) if refusal else decision.now[subject].version
+        if refusal is None:
+            self.memory.keep(decision.now)
         return Request(
             subject=subject,
-            version=known,
+            version=decision.read.get(subject, 0) if refusal else decision.now[subject].version,
             envelope=ask.envelope(),
             fingerprint=ask.fingerprint(subject),
             guards=decision.read,
-            drafts=() if refusal else tuple(decision.drafts),
+            facts=() if refusal else tuple(map(line_of, decision.drafts)),
             effective_at=ask.effective_at,
             body=ask.command.model_dump_json(),
-            refusal=refusal,
+            refusal=(refusal.code, refusal.sentence) if refusal else None,
         )
 
-    def _must_be_current(self, ask: Ask, subject: str, memory: "_Memory") -> None:
-        if ask.expected_version is not None:
-            found = memory.load([subject])[subject].version
-            if found != ask.expected_version:
-                raise Stale(subject, ask.expected_version, found)
+    def _decide(self, ask: Ask, memory: Memory) -> tuple[Decision, Refused | None]:
+        subject = subject_of(ask.command, ask.id)
+        now = self.clock()
+        decision = Decision(memory.load, ask.actor.id, ask.effective_at or now)
+        try:
+            _must_be_allowed(ask)
+            _must_have_a_good_time(ask, now)
+            _must_be_current(ask, subject, memory)
+            decision.ask(subject, ask.command)
+        except Refused as refused:
+            return decision, refused
+        return decision, None
 
 
-class _Memory:
-    """What one attempt knows of the aggregates: read once, then carried forward."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-        self.known: dict[str, Loaded] = {}
-
-    def load(self, ids: Iterable[str]) -> dict[str, Loaded]:
-        wanted = list(ids)
-        missing = [id for id in wanted if id not in self.known]
-        if missing:
-            streams = self.log.streams(missing)
-            self.known |= {id: folded(id, facts) for id, facts in streams.items()}
-        return {id: self.known[id] for id in wanted}
-
-    def keep(self, decided: Mapping[str, Loaded]) -> None:
-        self.known |= decided
+def _left(asks: Mapping[int, Ask], answers: Mapping[int, Answer]) -> dict[int, Ask]:
+    return {n: ask for n, ask in asks.items() if n not in answers}
 
 
-def folded(id: str, facts: Sequence[Fact[Any]]) -> Loaded:
-    """The state of an aggregate after its facts."""
-    state = KINDS.get(id.partition(":")[0], Aggregate)()
-    return Loaded(facts[-1].version if facts else 0, state.after(fact.event for fact in facts))
+def _must_be_current(ask: Ask, subject: str, memory: Memory) -> None:
+    if ask.expected_version is not None:
+        found = memory.load([subject])[subject].version
+        if found != ask.expected_version:
+            raise Stale(subject, ask.expected_version, found)
 
 
 def _answer(request: Request, result: Appended) -> Answer:
     if result.status == "reused":
         return KeyReused(request.envelope.key)
+    if result.error:
+        return result.error
     assert result.entry is not None
     return _told(request.subject, result.entry)
 
@@ -290,9 +318,3 @@ def _must_have_a_good_time(ask: Ask, now: datetime) -> None:
             "an effective time of its own needs a reason",
             "另行指定生效时间须说明原因",
         )
-
-
-def _pause(attempt: int) -> None:
-    """Lets the others finish: longer each time, and never the same for two callers."""
-    if attempt:
-        time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter

@@ -28,6 +28,7 @@ import importlib.util
 import os
 import pwd
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -60,6 +61,8 @@ LONGEST_SOCKET_FOLDER = 88
 PRIVATE = 0o700
 OURS = {"secret"}
 """What `settings` may have put into home before the first start."""
+ITS_OWN = ("pg", "socket", "*.lock", "postgres.log*", "programs-*", ".new-*")
+"""What in home is the server's; the rest is the application's, and is backed up with the data."""
 TICK = 0.02
 BIG_LOG = 10_000_000
 NO_ROOM = 1_000_000
@@ -74,6 +77,18 @@ ALWAYS = {
     "synchronous_commit": "on",
 }
 """Given with every start: who may enter, and that no fact is lost, is not for tuning."""
+
+KEPT_WAL = """
+    if [ -f {folder}/%f.gz ]; then gzip -dc {folder}/%f.gz | cmp -s - %p; else
+    gzip -1 -c %p >{folder}/%f.part && sync {folder}/%f.part &&
+    mv {folder}/%f.part {folder}/%f.gz && sync {folder}; fi
+"""
+"""Keeps a finished piece of the write-ahead log: whole or not at all, never over another one.
+
+Asked again after a crash it finds its own copy and is content.
+"""
+AT_MOST_LOST = "60s"
+"""How long after a write its piece of the log is closed and kept, full or not."""
 
 AT_FIRST = """
 # medsales: for a small machine; `alter system` changes them.
@@ -161,8 +176,10 @@ class Programs(NamedTuple):
 class EmbeddedPostgres:
     """The server of one data folder, shared by all processes that name the same folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, archive: Path | None = None) -> None:
         self.home = Path(home).resolve()
+        self.archive = archive and Path(archive).resolve()
+        """Where the write-ahead log is kept for a restore to any moment; None: nowhere."""
         self.data = self.home / "pg"
         self.log = self.home / "postgres.log"
         self._users: int | None = None
@@ -189,6 +206,10 @@ class EmbeddedPostgres:
     def superuser_url(self) -> str:
         """For maintenance."""
         return self._conninfo("postgres", "postgres")
+
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's programs, of the version that wrote the data."""
+        return self._matching_programs().folder / name
 
     def close(self) -> None:
         """Use the server no more; the watcher stops it when nobody else does either."""
@@ -342,6 +363,7 @@ class EmbeddedPostgres:
         programs = self._programs()
         self._create_data(programs)
         self._make_door()
+        self._make_archive()
         forget_dead_server(self.data)
         self._turn_log()
         begins = self.log.stat().st_size if self.log.exists() else 0
@@ -349,9 +371,34 @@ class EmbeddedPostgres:
         return begins
 
     def _command(self, programs: Programs) -> list[str]:
-        settings = {**ALWAYS, "unix_socket_directories": str(self._door())}
+        settings = {**ALWAYS, **self._kept_wal(), "unix_socket_directories": str(self._door())}
         given = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(programs.folder / "postgres"), "-D", str(self.data), *given]
+
+    def _kept_wal(self) -> dict[str, str]:
+        if not self.archive:
+            return {"archive_mode": "off"}
+        folder = shlex.quote(str(self.archive)).replace("%", "%%")
+        command = " ".join(KEPT_WAL.format(folder=folder).split())
+        return {
+            "archive_mode": "on",
+            "archive_command": command,
+            "archive_timeout": AT_MOST_LOST,
+        }
+
+    def _make_archive(self) -> None:
+        if not self.archive:
+            return
+        if not self.archive.exists():
+            self.archive.mkdir(mode=PRIVATE, parents=True)
+            self.account.own(self.archive)
+        ask = '[ -w "$1" ] && [ -x "$1" ] && command -v gzip cmp'
+        if self.account.run("/bin/sh", "-c", ask, "sh", self.archive).returncode:
+            raise EmbeddedPostgresError(
+                "postgres.archive_unusable",
+                f"the account {self.account.name}, which runs PostgreSQL, cannot write into "
+                f"{self.archive}, or gzip is missing here; MEDSALES_WAL_ARCHIVE names that folder",
+            )
 
     def _spawn_watcher(self, seat: int, *command: str, orphan: int = 0) -> None:
         account = self.account

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -34,18 +34,63 @@ class Envelope:
     """The version of medsales that decided (AUD-8)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact(Generic[E_co]):
-    """One line of the log."""
+Stored: TypeAlias = tuple[int, str, int, str, bytes, bytes, datetime, datetime, str]
+"""The columns of a fact as it is stored: `STORED`."""
+STORED = (
+    "notification_id, originator_id, originator_version, topic, state, metadata,"
+    " effective_at, recorded_at, event_id::text"
+)
 
+
+class Fact(Generic[E_co]):
+    """One line of the log. Its event and envelope are read when somebody looks at them."""
+
+    __slots__ = (
+        "_metadata",
+        "_state",
+        "effective_at",
+        "envelope",
+        "event",
+        "event_id",
+        "name",
+        "position",
+        "recorded_at",
+        "subject",
+        "version",
+    )
     position: int
     subject: str
     version: int
+    name: str
+    """The stored name of the event."""
     event: E_co
     envelope: Envelope
     effective_at: datetime
     recorded_at: datetime
     event_id: str
+
+    def __init__(self, stored: Stored) -> None:
+        (
+            self.position,
+            self.subject,
+            self.version,
+            self.name,
+            self._state,
+            self._metadata,
+            self.effective_at,
+            self.recorded_at,
+            self.event_id,
+        ) = stored
+
+    def __getattr__(self, name: str) -> Any:
+        """Only called for what is not there yet."""
+        if name == "event":
+            self.event = event_from_json(self.name, self._state)  # type: ignore[assignment]
+            return self.event
+        if name == "envelope":
+            self.envelope = envelope_from_json(self._metadata)
+            return self.envelope
+        raise AttributeError(name)
 
     @property
     def by(self) -> str:
@@ -78,14 +123,21 @@ def envelope_to_json(envelope: Envelope) -> str:
     return _envelopes.dump_json(envelope).decode()
 
 
+def envelope_from_json(metadata: bytes) -> Envelope:
+    return _envelopes.validate_json(metadata)
+
+
 def fact_from_row(row: dict[str, Any]) -> Fact[Any]:
     return Fact(
-        row["notification_id"],
-        row["originator_id"],
-        row["originator_version"],
-        event_from_json(row["topic"], row["state"]),
-        _envelopes.validate_json(row["metadata"]),
-        row["effective_at"],
-        row["recorded_at"],
-        str(row["event_id"]),
+        (
+            row["notification_id"],
+            row["originator_id"],
+            row["originator_version"],
+            row["topic"],
+            row["state"],
+            row["metadata"],
+            row["effective_at"],
+            row["recorded_at"],
+            str(row["event_id"]),
+        )
     )

@@ -1,29 +1,26 @@
 """Keeps read models at the end of the log: batches of facts, rows and position together."""
 
+import logging
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
-from psycopg.sql import SQL, Identifier
-
+from medsales.engine import parking
 from medsales.engine.database import Database, Db
-from medsales.engine.log import Selection, facts
-from medsales.engine.projection import (
-    Projection,
-    Row,
-    create_tables,
-    drop_tables,
-    fold,
-    write,
-)
+from medsales.engine.facts import Fact
+from medsales.engine.positions import advance, positions, start_at_zero
+from medsales.engine.projection import Projection, Row, create_tables
+from medsales.engine.rebuild import Difference, Progress, Rebuild
+from medsales.engine.tail import Tail
 
+LOG = logging.getLogger(__name__)
 BATCH = 2000
 """Facts per transaction; what is held in memory at a time."""
+GLANCE = 0.005
+"""Seconds between two looks at the positions while somebody waits for them to move."""
 
-Progress = Callable[[int, int], None]
-"""Told how far a long task has come: facts done, facts in all."""
+News: TypeAlias = Sequence[Fact[Any]]
 
 
 class NotYet(Exception):
@@ -34,15 +31,13 @@ class NotYet(Exception):
         self.lag = wanted - reached
 
 
-@dataclass(frozen=True)
-class Difference:
-    """What `verify` found wrong in one table: rows that are stored, rows the facts tell of."""
+class Lag(NamedTuple):
+    """How far behind the log somebody is: in facts, and by the age of the oldest one waiting."""
 
-    table: str
-    stored_only: list[dict[str, Any]]
-    told_only: list[dict[str, Any]]
-    stored_count: int
-    told_count: int
+    position: int
+    facts: int
+    """Negative where he lies beyond the end of the log, which was set back without him."""
+    seconds: float
 
 
 class Follower:
@@ -51,8 +46,14 @@ class Follower:
     def __init__(self, database: Database, projections: Sequence[type[Projection]]) -> None:
         self.database = database
         self.projections = {kind.name: kind() for kind in projections}
-        # Not the schema of any company: "x_shadow" may well be the name of another one.
-        self.shadow = f"shadow_of_{database.schema}"
+        self.tail = Tail(database)
+        self.reached: dict[str, int] = {}
+        """What this follower itself has done; the table may know of more."""
+        self.moved = threading.Condition()
+
+    def keeps(self, row: type[Row]) -> bool:
+        """Whether these rows are among those kept here."""
+        return any(row in projection.rows for projection in self.projections.values())
 
     def prepare(self) -> None:
         """Makes missing tables; read models whose code has changed are built anew."""
@@ -62,7 +63,7 @@ class Follower:
             for name, projection in self.projections.items():
                 if name not in known:
                     create_tables(db, self.database.schema, type(projection))
-                    _start_at_zero(db, projection)
+                    start_at_zero(db, projection)
         changed = [
             name
             for name, projection in self.projections.items()
@@ -72,184 +73,102 @@ class Follower:
             self.rebuild(changed)
 
     def step(self) -> int:
-        """Brings the hindmost projections forward by one batch; returns the facts scanned.
-
-        The positions are locked first: a second follower waits here and then finds the work done.
-        """
-        if not self._has_news():
+        """Brings the hindmost projections forward by one batch; returns the facts scanned."""
+        reached = self.positions()
+        if not reached:
             return 0
-        with self.database.following() as db:
-            reached = _positions(db, self.projections, lock=True)
-            low = min(reached.values())
-            behind = [self.projections[name] for name, at in reached.items() if at == low]
-            next_stop = min((at for at in reached.values() if at > low), default=None)
-            news = facts(db, Selection(after=low, upto=next_stop), BATCH)
-            if news:
-                write(db, self.database.schema, fold(behind, news))
-                _advance(db, [projection.name for projection in behind], news[-1].position)
+        low = min(reached.values())
+        behind = [self.projections[name] for name, at in reached.items() if at == low]
+        next_stop = min((at for at in reached.values() if at > low), default=None)
+        news = parking.upto_decision(self.tail.after(low, BATCH, next_stop))
+        if news:
+            self._bring(behind, news)
         return len(news)
-
-    def _has_news(self) -> bool:
-        with self.database.cursor() as db:
-            row = db.execute(
-                "select coalesce((select max(notification_id) from facts), 0)"
-                " > (select min(position) from positions where name = any(%s)) as news",
-                (list(self.projections),),
-                prepare=True,
-            ).fetchone()
-        return bool(row and row["news"])
 
     def catch_up(self) -> None:
         """Projects until nothing waits."""
         while self.step():
             pass
 
+    def _bring(self, behind: Sequence[Projection], news: News) -> None:
+        """All at once; where that fails, each for itself, and what does not fit is parked."""
+        try:
+            self._write(behind, news, parking.take_in)
+        except Exception as error:
+            if not parking.unfit(error):
+                raise
+            LOG.warning("looking for what cannot be projected: %s", parking.told(error))
+            self._write(behind, news, _take_in_what_fits)
+
+    def _write(self, behind: Sequence[Projection], news: News, take_in: "TakeIn") -> None:
+        """The positions are locked first: a second follower waits here, and finds the work done."""
+        names = [projection.name for projection in behind]
+        last = news[-1]
+        with self.database.following() as db:
+            if set(positions(db, names, lock=True).values()) != {news[0].position - 1}:
+                return
+            take_in(db, self.database.schema, behind, news)
+            for projection in behind:
+                parking.settle(db, self.database.schema, projection, last)
+            advance(db, names, last.position)
+        self._tell(names, last.position)
+
+    def _tell(self, names: Sequence[str], position: int) -> None:
+        with self.moved:
+            self.reached |= dict.fromkeys(names, position)
+            self.moved.notify_all()
+
     def positions(self) -> dict[str, int]:
         """How far each projection has come."""
         with self.database.cursor() as db:
-            return _positions(db, self.projections)
+            return positions(db, self.projections)
 
     def wait_for(self, name: str, position: int, timeout: float) -> None:
         """Returns when the read model shows everything up to a position. Raises NotYet."""
         deadline = time.monotonic() + timeout
-        while (reached := self.positions().get(name, 0)) < position:
+        while self.reached.get(name, 0) < position:
+            reached = self.positions().get(name, 0)
+            if reached >= position:
+                return
             if time.monotonic() > deadline:
                 raise NotYet(name, position, reached)
-            time.sleep(0.003)
+            with self.moved:
+                # Told at once by the worker of this process; one in another cannot tell.
+                self.moved.wait_for(lambda: self.reached.get(name, 0) >= position, GLANCE)
 
     def rebuild(self, names: Iterable[str], progress: Progress = lambda *_: None) -> None:
         """Builds read models anew beside the old ones, which serve until the swap."""
-        chosen = [self.projections[name] for name in names]
-        with self._shadow(chosen) as reached:
-            self._fill_shadow(chosen, reached, None, progress)
-            with self.database.writing() as db:
-                live = _positions(db, [projection.name for projection in chosen], lock=True)
-                self._fill_shadow(chosen, reached, max(live.values()), progress)
-                for projection in chosen:
-                    self._swap(db, projection, reached.position)
+        self._rebuild(names).rebuild(progress)
 
     def verify(
         self, names: Iterable[str], progress: Progress = lambda *_: None
     ) -> list[Difference]:
-        """Recomputes read models from the facts and compares them with the stored rows.
+        """Recomputes read models from the facts and compares them with the stored rows."""
+        return self._rebuild(names).verify(progress)
 
-        The stored ones stand still only for the comparison, not while the facts are replayed.
+    def _rebuild(self, names: Iterable[str]) -> Rebuild:
+        return Rebuild(self.database, [self.projections[name] for name in names])
+
+
+TakeIn: TypeAlias = Callable[[Db, str, Sequence[Projection], News], None]
+
+
+def _take_in_what_fits(db: Db, schema: str, behind: Sequence[Projection], news: News) -> None:
+    for projection in behind:
+        parking.take_in_what_fits(db, schema, projection, news)
+
+
+def lags(database: Database) -> dict[str, Lag]:
+    """How far behind everybody is who follows the log of a company."""
+    query = """
+        select name, position, head - position as facts,
+            coalesce(greatest(0, extract(epoch from clock_timestamp() - recorded_at)), 0)::float8
+            as seconds
+        from positions cross join
+            (select coalesce(max(notification_id), 0) as head from facts) as log
+            left join facts on notification_id = position + 1
+        order by name
         """
-        chosen = [self.projections[name] for name in names]
-        found: list[Difference] = []
-        with self._shadow(chosen) as reached:
-            self._fill_shadow(chosen, reached, min(self.positions().values()), progress)
-            with self.database.writing() as db:
-                for projection in chosen:
-                    upto = _positions(db, [projection.name], lock=True)[projection.name]
-                    self._fill_shadow([projection], _Reached(reached.position), upto, progress)
-                    found += [self._compare(db, row) for row in projection.rows]
-        found.append(self._beyond_the_log(chosen))
-        return [
-            difference for difference in found if difference.stored_only or difference.told_only
-        ]
-
-    def _beyond_the_log(self, chosen: Sequence[Projection]) -> Difference:
-        """Such a read model will miss the facts that come next: the log was set back, not it."""
-        with self.database.cursor() as db:
-            rows = db.execute(
-                "select name, position, head from positions,"
-                " (select coalesce(max(notification_id), 0) as head from facts) as log"
-                " where name = any(%s) and position > head order by name",
-                ([projection.name for projection in chosen],),
-            ).fetchall()
-        return Difference("positions", rows, [], len(rows), 0)
-
-    @contextmanager
-    def _shadow(self, chosen: Sequence[Projection]) -> Iterator["_Reached"]:
-        with self.database.get_connection() as conn:
-            # One at a time; the lock goes with the connection when the process dies.
-            conn.execute("select pg_advisory_lock('positions'::regclass::oid::int, 3)")
-            try:
-                conn.execute(
-                    SQL("drop schema if exists {} cascade").format(Identifier(self.shadow))
-                )
-                conn.execute(SQL("create schema {}").format(Identifier(self.shadow)))
-                for projection in chosen:
-                    create_tables(conn.cursor(), self.shadow, type(projection))
-                yield _Reached(0)
-            finally:
-                conn.execute(
-                    SQL("drop schema if exists {} cascade").format(Identifier(self.shadow))
-                )
-                conn.execute("select pg_advisory_unlock('positions'::regclass::oid::int, 3)")
-
-    def _fill_shadow(
-        self,
-        chosen: Sequence[Projection],
-        reached: "_Reached",
-        upto: int | None,
-        progress: Progress,
-    ) -> None:
-        while True:
-            with self.database.writing() as db:
-                news = facts(db, Selection(after=reached.position, upto=upto), BATCH)
-                write(db, self.shadow, fold(chosen, news))
-            if not news:
-                return
-            reached.position = news[-1].position
-            progress(reached.position, upto or reached.position)
-
-    def _swap(self, db: Db, projection: Projection, position: int) -> None:
-        drop_tables(db, self.database.schema, type(projection))
-        for row in projection.rows:
-            db.execute(
-                SQL("alter table {} set schema {}").format(
-                    Identifier(self.shadow, row.table), Identifier(self.database.schema)
-                )
-            )
-        _start_at_zero(db, projection)
-        _advance(db, [projection.name], position)
-
-    def _compare(self, db: Db, row: type[Row]) -> Difference:
-        stored, told = (
-            Identifier(self.database.schema, row.table),
-            Identifier(self.shadow, row.table),
-        )
-        missing = SQL("select * from {} except select * from {} limit 20")
-        count = SQL("select count(*) as n from {}")
-        return Difference(
-            row.table,
-            db.execute(missing.format(stored, told)).fetchall(),
-            db.execute(missing.format(told, stored)).fetchall(),
-            _number(db, count.format(stored)),
-            _number(db, count.format(told)),
-        )
-
-
-@dataclass
-class _Reached:
-    position: int
-
-
-def _positions(db: Db, names: Iterable[str], *, lock: bool = False) -> dict[str, int]:
-    query = "select name, position from positions where name = any(%s) order by name"
-    rows = db.execute(query + (" for update" if lock else ""), (list(names),), prepare=True)
-    return {row["name"]: row["position"] for row in rows}
-
-
-def _start_at_zero(db: Db, projection: Projection) -> None:
-    db.execute(
-        "insert into positions (name, fingerprint) values (%s, %s)"
-        " on conflict (name) do update set fingerprint = excluded.fingerprint",
-        (projection.name, projection.fingerprint()),
-    )
-
-
-def _advance(db: Db, names: Sequence[str], position: int) -> None:
-    db.execute(
-        "update positions set position = %s where name = any(%s)",
-        (position, list(names)),
-        prepare=True,
-    )
-
-
-def _number(db: Db, query: Any) -> int:
-    row = db.execute(query).fetchone()
-    assert row is not None
-    return int(row["n"])
+    with database.cursor() as db:
+        rows = db.execute(query, prepare=True).fetchall()
+    return {row.pop("name"): Lag(**row) for row in rows}

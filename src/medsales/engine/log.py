@@ -1,30 +1,71 @@
 """The log of one company: the only writer of facts, and everything that reads them in order."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
-from uuid import uuid4
+from itertools import groupby
+from typing import Any, LiteralString, NamedTuple
 
-from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
+from eventsourcing.persistence import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StoredEvent,
+)
 from eventsourcing.postgres import PostgresApplicationRecorder
 from psycopg.sql import SQL
 
-from medsales.domain.kernel import Sentence
+from medsales.domain.kernel import Event, Sentence
+from medsales.engine.committer import Committer
 from medsales.engine.database import Database, Db
 from medsales.engine.facts import (
     Draft,
     Envelope,
     Fact,
     envelope_to_json,
+    event_from_json,
     event_to_json,
     fact_from_row,
 )
 
 APPEND = SQL("select * from append(%s::jsonb)")
+TOLD = SQL(
+    "with wanted as ("
+    "  select * from unnest(%s::text[], %s::bigint[], %s::text[]) as w (subject, known, shape)"
+    "), snapshot as materialized ("
+    "  select s.subject, s.version, s.state from wanted w join snapshots s using (subject, shape)"
+    "  where s.version > w.known"
+    ") "
+    "select subject, version, null as event, state from snapshot union all "
+    "select w.subject, f.* from wanted w left join snapshot s using (subject)"
+    # One look into the index per subject, whatever the planner thinks of the whole log.
+    " cross join lateral (select originator_version, topic, state from facts"
+    "  where originator_id = w.subject and originator_version > coalesce(s.version, w.known)"
+    "  offset 0) f "
+    "order by 1, 2"
+)
+LIBRARY = Envelope("library", "library", "library", "", "", "")
+"""Beside facts that come through the library's interface; they have no line in the command log."""
 SENDINGS = 3
 """How often an append is sent when the connection breaks; its key makes that harmless."""
+
+
+class Line(NamedTuple):
+    """A fact on its way into the log, which has no position yet."""
+
+    subject: str
+    version: int
+    event: str
+    state: str
+    """Canonical JSON."""
+
+
+def line_of(draft: Draft) -> Line:
+    event = draft.event
+    return Line(draft.subject, draft.version, type(event).__name__, event_to_json(event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +79,7 @@ class Request:
     fingerprint: str
     guards: dict[str, int]
     """Every stream that was read, at the version that was read."""
-    drafts: tuple[Draft, ...] = ()
+    facts: tuple[Line, ...] = ()
     effective_at: datetime | None = None
     body: str = ""
     refusal: tuple[str, Sentence] | None = None
@@ -47,7 +88,12 @@ class Request:
     def outcome(self) -> str:
         if self.refusal:
             return "refused"
-        return "accepted" if self.drafts else "nothing"
+        return "accepted" if self.facts else "nothing"
+
+    def entry(self, position: int) -> "Entry":
+        """Its line in the command log, once written."""
+        events = tuple(line.event for line in self.facts)
+        return Entry(self.outcome, self.version, events, position, self.refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +109,30 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What became of a request: done, repeat, reused or conflict, and its entry if it has one."""
+    """What became of a request: done, repeat, reused, conflict or failed, and its entry if any."""
 
     status: str
     entry: Entry | None
+    error: Exception | None = None
+    """Why the database could not take it at all."""
+
+
+class Wanted(NamedTuple):
+    """An aggregate, the version it is known at, and the shape a snapshot must have."""
+
+    subject: str
+    known: int
+    shape: str
+
+
+class Told(NamedTuple):
+    """The events after what was known, or after a snapshot that is further on."""
+
+    events: Sequence[Event[Any]] = ()
+    snapshot: bytes | None = None
+    snapshot_version: int = 0
+    size: int = 0
+    """Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +174,7 @@ class Log(PostgresApplicationRecorder):
     def __init__(self, database: Database) -> None:
         super().__init__(database, events_table_name="facts")
         self.channel_name = f"{database.schema}.facts"
+        self.committer = Committer(f"append {database.company}", self.append)
 
     def append(self, requests: Sequence[Request]) -> list[Appended]:
         """Writes what has been decided, each request for itself, all in one transaction.
@@ -115,34 +182,56 @@ class Log(PostgresApplicationRecorder):
         Raises the library's OperationalError when the database cannot be reached: then nothing is
         known, and asking again with the same key tells.
         """
-        return self._append(json.dumps([_as_json(request) for request in requests]))
+        try:
+            return self._sent(requests)
+        except (DataError, IntegrityError):
+            if len(requests) == 1:
+                raise
+            # One of them is not even text to the database; its neighbours shall not suffer.
+            return [self._alone(request) for request in requests]
 
-    def _append(self, requests: str) -> list[Appended]:
+    def _alone(self, request: Request) -> Appended:
+        try:
+            (appended,) = self._sent([request])
+        except (DataError, IntegrityError) as error:
+            return Appended("failed", None, error)
+        return appended
+
+    def _sent(self, requests: Sequence[Request]) -> list[Appended]:
         for sending in range(1, SENDINGS + 1):
             try:
                 with self.datastore.get_connection() as conn:
-                    rows = conn.execute(APPEND, (requests,), prepare=True).fetchall()
-                return [Appended(row["status"], row["outcome"] and _entry(row)) for row in rows]
+                    return _append(conn.cursor(), requests)
             except (InterfaceError, OperationalError):
                 if sending == SENDINGS:
                     raise
         raise AssertionError
 
+    @contextmanager
+    def held(self) -> Iterator[Callable[[Sequence[Request]], list[Appended]]]:
+        """Nobody else appends meanwhile; what is appended here is durable at the end."""
+        with self.datastore.writing() as db:
+            db.execute("select pg_advisory_xact_lock('facts'::regclass::oid::int, 0)")
+            yield lambda requests: _append(db, requests)
+
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        """The library's way in, through the same function; its versions guard themselves."""
+        """The library's way in: grouped like ours, without a line in the command log."""
         if not stored_events:
             return []
-        rows = [
-            [e.originator_id, e.originator_version, e.topic, e.state.decode()]
+        lines = tuple(
+            Line(str(e.originator_id), e.originator_version, e.topic, e.state.decode())
             for e in stored_events
-        ]
-        request = Request(
-            "", 0, Envelope("library", "library", "library", str(uuid4()), "", ""), "", {}
         )
-        (appended,) = self._append(json.dumps([{**_as_json(request), "facts": rows}]))
-        assert appended.entry is not None
+        request = Request("", 0, LIBRARY, "", {}, lines)
+        appended = self.committer.submit(request, len(lines)).result()
+        if appended.entry is None:
+            raise appended.error or IntegrityError("these versions are stored already")
         last = appended.entry.position
-        return list(range(last - len(rows) + 1, last + 1))
+        return list(range(last - len(lines) + 1, last + 1))
+
+    def close(self) -> None:
+        """Finishes what is waiting."""
+        self.committer.close()
 
     def streams(self, subjects: Iterable[str]) -> dict[str, list[Fact[Any]]]:
         """All facts of these subjects, in order, read in one snapshot and one round trip."""
@@ -157,6 +246,25 @@ class Log(PostgresApplicationRecorder):
             for row in rows:
                 found[row["originator_id"]].append(fact_from_row(row))
         return found
+
+    def told(self, wanted: Sequence[Wanted]) -> dict[str, Told]:
+        """What there is to know beyond what is known, in one round trip."""
+        found = {each.subject: Told() for each in wanted}
+        with self.datastore.cursor() as db:
+            db.execute(TOLD, [list(column) for column in zip(*wanted, strict=True)], prepare=True)
+            rows = groupby(db.fetchall(), key=lambda row: str(row["subject"]))
+            found |= {subject: _told(list(lines)) for subject, lines in rows}
+        return found
+
+    def keep_snapshot(self, subject: str, version: int, shape: str, state: bytes) -> None:
+        """Spares later readers the facts up to a version."""
+        with self.datastore.following() as db:
+            db.execute(
+                "insert into snapshots as s values (%s, %s, %s, %s) on conflict (subject) do update"
+                " set version = excluded.version, shape = excluded.shape, state = excluded.state"
+                " where s.shape <> excluded.shape or s.version < excluded.version",
+                (subject, version, shape, state),
+            )
 
     def entry(self, client: str, key: str) -> tuple[str, Entry] | None:
         """The fingerprint and the first answer of a command, if it has been answered."""
@@ -184,11 +292,31 @@ def rows(db: Db, selection: Selection, limit: int) -> list[dict[str, Any]]:
     return db.execute(query, [*(value for _, value in parts), limit]).fetchall()
 
 
+def _append(db: Db, requests: Sequence[Request]) -> list[Appended]:
+    text = json.dumps([_as_json(request) for request in requests])
+    rows = db.execute(APPEND, (text,), prepare=True).fetchall()
+    if rows[0]["n"] == -1:
+        return list(_all_done(requests, rows[0]["position"]))
+    return [_appended(*pair) for pair in zip(requests, rows, strict=True)]
+
+
+def _all_done(requests: Sequence[Request], position: int) -> Iterator[Appended]:
+    for request in requests:
+        position += len(request.facts)
+        yield Appended("done", request.entry(position))
+
+
+def _appended(request: Request, row: dict[str, Any]) -> Appended:
+    if row["status"] == "done":
+        return Appended("done", request.entry(row["position"]))
+    return Appended(row["status"], row["outcome"] and _entry(row))
+
+
 def _as_json(request: Request) -> dict[str, Any]:
     code, sentence = request.refusal or (None, Sentence("", ""))
     return {
         "client": request.envelope.client,
-        "key": request.envelope.key,
+        "key": request.envelope.key or None,
         "fingerprint": request.fingerprint,
         "actor": request.envelope.by,
         "command": request.envelope.command,
@@ -196,18 +324,25 @@ def _as_json(request: Request) -> dict[str, Any]:
         "outcome": request.outcome,
         "version": request.version,
         # What was asked is kept where no fact tells it.
-        "body": None if request.drafts else request.body,
+        "body": None if request.facts else request.body,
         "code": code,
         "en": sentence.en,
         "zh": sentence.zh,
         "guards": list(request.guards.items()),
         "metadata": envelope_to_json(request.envelope),
         "effective_at": request.effective_at and request.effective_at.isoformat(),
-        "facts": [
-            [draft.subject, draft.version, type(draft.event).__name__, event_to_json(draft.event)]
-            for draft in request.drafts
-        ],
+        "facts": request.facts,
     }
+
+
+def _told(rows: list[dict[str, Any]]) -> Told:
+    size = sum(len(row["state"]) for row in rows)
+    snapshot, version = None, 0
+    if rows[0]["event"] is None:
+        first = rows.pop(0)
+        snapshot, version = first["state"], first["version"]
+    events = [event_from_json(row["event"], row["state"]) for row in rows]
+    return Told(events, snapshot, version, size)
 
 
 def _entry(row: dict[str, Any]) -> Entry:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from types import NoneType
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
 
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticUndefined, to_json
 
@@ -42,20 +42,29 @@ class Row(BaseModel):
     """One line of a read model: `class OnHand(Row, key=("product", "place"))`.
 
     Every column outside the key has a default, which stands for "nothing has happened yet"; what is
-    added to begins at zero.
+    added to begins at zero. A row belongs to one subject: only its facts change it. What facts of
+    several subjects change is `shared`, and they only add to it. So rows do not depend on the order
+    in which the streams of different subjects are read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     key: ClassVar[tuple[str, ...]]
     table: ClassVar[str]
     indexes: ClassVar[tuple[tuple[str, ...], ...]]
+    shared: ClassVar[bool]
 
     def __init_subclass__(
-        cls, key: tuple[str, ...] = (), indexes: tuple[tuple[str, ...], ...] = (), **_: Any
+        cls,
+        key: tuple[str, ...] = (),
+        indexes: tuple[tuple[str, ...], ...] = (),
+        *,
+        shared: bool = False,
+        **_: Any,
     ) -> None:
         super().__init_subclass__()
         cls.key = key
         cls.indexes = indexes
+        cls.shared = shared
         cls.table = "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__)[1:]
 
     @classmethod
@@ -124,7 +133,7 @@ class Projection:
         return sha256(inspect.getsource(inspect.getmodule(cls) or cls).encode()).hexdigest()
 
     def changes(self, fact: Fact[Any]) -> Changes:
-        handler = self.handlers.get(type(fact.event).__name__)
+        handler = self.handlers.get(fact.name)
         return handler(self, fact) if handler else ()
 
 
@@ -159,6 +168,10 @@ def fold(projections: Sequence[Projection], facts: Iterable[Fact[Any]]) -> Batch
     for fact in facts:
         for projection in projections:
             for change in projection.changes(fact):
+                if change.row.shared and (change.values or change.fresh or change.gone):
+                    raise TypeError(
+                        f"{change.row.__name__} is shared by several subjects: only add to it"
+                    )
                 batch[change.row].setdefault(change.key, Net()).then(change)
     return batch
 
@@ -171,6 +184,23 @@ def write(db: Db, schema: str, batch: Batch) -> None:
             db.execute(_delete(row, schema), (to_json(gone).decode(),))
         for shape, lines in _by_shape(row, nets).items():
             db.execute(_upsert(row, schema, *shape), (to_json(lines).decode(),))
+
+
+def copy_new(db: Db, schema: str, batch: Batch) -> None:
+    """As `write`, for rows whose whole life is in the batch, into tables that hold none of them."""
+    for row, nets in batch.items():
+        whole = list(lines(row, nets))
+        if whole:
+            db.execute(_insert(row, schema), (to_json(whole).decode(),))
+
+
+def lines(row: type[Row], nets: dict[tuple[str | int, ...], Net]) -> Iterator[dict[str, Any]]:
+    """The rows that these changes leave where there was nothing before."""
+    defaults = _defaults(row)
+    for key, net in nets.items():
+        if not net.gone:
+            begun = {**dict(zip(row.key, key, strict=True)), **defaults, **net.values}
+            yield begun | {column: begun[column] + n for column, n in net.amounts.items()}
 
 
 Shape: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
@@ -214,6 +244,12 @@ def _upsert(row: type[Row], schema: str, to_set: Sequence[str], to_add: Sequence
     )
 
 
+def _insert(row: type[Row], schema: str) -> Composed:
+    return SQL(
+        "insert into {table} select * from jsonb_populate_recordset(null::{table}, %s::jsonb)"
+    ).format(table=Identifier(schema, row.table))
+
+
 def _delete(row: type[Row], schema: str) -> Composed:
     key = SQL(", ").join(map(Identifier, row.key))
     return SQL(
@@ -222,9 +258,19 @@ def _delete(row: type[Row], schema: str) -> Composed:
     ).format(table=Identifier(schema, row.table), key=key)
 
 
-def create_tables(db: Db, schema: str, projection: type[Projection]) -> None:
+def create_tables(db: Db, schema: str, projection: type[Projection], *, bare: bool = False) -> None:
+    """Bare: without primary key and indexes, to be filled quickly; `add_keys` makes them later."""
     for row in projection.rows:
         db.execute(_table(row, schema))
+    if not bare:
+        add_keys(db, schema, projection)
+
+
+def add_keys(db: Db, schema: str, projection: type[Projection]) -> None:
+    """Primary key and indexes, where they are missing."""
+    for row in projection.rows:
+        if not _has_key(db, row, schema):
+            db.execute(_primary_key(row, schema))
         for columns in row.indexes:
             db.execute(_index(row, schema, columns))
 
@@ -239,9 +285,20 @@ def _table(row: type[Row], schema: str) -> Composed:
         SQL("{} {}").format(Identifier(name), SQL(sql_type(info.annotation)))
         for name, info in row.model_fields.items()
     ]
-    key = SQL("primary key ({})").format(SQL(", ").join(map(Identifier, row.key)))
     return SQL("create table if not exists {} ({})").format(
-        Identifier(schema, row.table), SQL(", ").join([*columns, key])
+        Identifier(schema, row.table), SQL(", ").join(columns)
+    )
+
+
+def _has_key(db: Db, row: type[Row], schema: str) -> bool:
+    table = Identifier(schema, row.table)
+    query = "select from pg_index where indisprimary and indrelid = {}::regclass"
+    return db.execute(SQL(query).format(Literal(table.as_string()))).fetchone() is not None
+
+
+def _primary_key(row: type[Row], schema: str) -> Composed:
+    return SQL("alter table {} add primary key ({})").format(
+        Identifier(schema, row.table), SQL(", ").join(map(Identifier, row.key))
     )
 
 

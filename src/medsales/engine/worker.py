@@ -10,13 +10,15 @@ from eventsourcing.persistence import PersistenceError
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
-from medsales.engine.application import MedSales, NotDecided
+from medsales.engine.application import MedSales
+from medsales.engine.consequences import FOR_NOW
 from medsales.engine.follower import Follower
 from medsales.engine.process import Processes
+from medsales.engine.timers import Timer, Timers
 
 LOG = logging.getLogger(__name__)
 POLL = 1.0
-"""Seconds after which the log is looked at even when no wake-up came."""
+"""Seconds after which the log and the clock are looked at even when no wake-up came."""
 AT_WORK = "select pg_try_advisory_lock('positions'::regclass::oid::int, 1) as mine"
 RETRY = 1.0
 """Seconds between two tries while the database is away or another worker is at work."""
@@ -29,7 +31,9 @@ class Worker:
         self.app = app
         self.follower = follower
         self.database = follower.database
-        self.processes = Processes(app, self.database)
+        # One read of the log feeds both: processes find in memory what was projected last.
+        self.processes = Processes(app, self.database, follower.tail)
+        self.timers = Timers(app, self.database) if follower.keeps(Timer) else None
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run, name=f"worker {self.database.company}")
 
@@ -45,22 +49,29 @@ class Worker:
             self.thread.join()
 
     def run(self) -> None:
-        """Works until stopped; a lost database is waited for, nothing is skipped or done twice."""
+        """Works until stopped; whatever goes wrong is told and tried again, nothing is skipped."""
         while not self.stopping.is_set():
             try:
                 with self._place() as conn:
                     self._follow(conn)
-            except (PersistenceError, psycopg.Error, NotDecided) as error:
+            except FOR_NOW as error:
                 LOG.warning("worker %s: %s", self.database.company, " ".join(str(error).split()))
-                self.stopping.wait(RETRY)
+                self._rest()
+            except Exception:
+                LOG.exception("worker %s", self.database.company)
+                self._rest()
 
     def catch_up(self) -> None:
-        """Projects and reacts, in turns, until neither has anything left to do."""
-        while not self.stopping.is_set():
-            scanned = self.follower.step()
-            reacted = self.processes.step(upto=min(self.follower.positions().values()))
-            if not scanned and not reacted:
-                return
+        """Projects, reacts and looks at the clock, in turns, until nothing is left to do."""
+        while not self.stopping.is_set() and self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        scanned = self.follower.step()
+        shown = min(self.follower.positions().values(), default=0)
+        reacted = self.processes.step(shown, meanwhile=self.follower.step)
+        # Timers last: they are read models too, and should know all there is.
+        return bool(scanned or reacted or (self.timers and self.timers.step()))
 
     @contextmanager
     def _place(self) -> Iterator[psycopg.Connection[DictRow]]:
@@ -86,5 +97,18 @@ class Worker:
         while not self.stopping.is_set():
             # Read after listening, so that no wake-up is missed; the poll is a safety net.
             self.catch_up()
-            for _ in conn.notifies(timeout=POLL, stop_after=1):
+            # Here, where nothing waits, is the place for what may wait: sealing.
+            for _ in conn.notifies(timeout=self._patience(), stop_after=1):
                 pass
+
+    def _patience(self) -> float:
+        """Until the next timer, if it is due before the clock is looked at anyway."""
+        next_at = self.timers and self.timers.next_at()
+        if not next_at:
+            return POLL
+        left = (next_at - self.app.clock()).total_seconds()
+        return min(POLL, max(0.0, left))
+
+    def _rest(self) -> None:
+        self.follower.tail.forget()
+        self.stopping.wait(RETRY)

@@ -7,13 +7,16 @@ from medsales.domain.kernel import Value
 from medsales.domain.stock import device_unit as unit
 from medsales.domain.stock import lot
 from medsales.domain.stock.device_unit import PLACED, Placement
-from medsales.domain.stock.movement import Place, Stock
+from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.engine.facts import Fact
-from medsales.engine.projection import BEGINNING, Changes, Projection, Row, on
+from medsales.engine.projection import BEGINNING, Change, Changes, Projection, Row, on
 
 
 class StockMovement(Row, key=("position",), indexes=(("product", "position"),)):
-    """The ledger: every movement of goods, in the order of the log; never changed."""
+    """The ledger: every movement and reservation of goods, in the order of the log; never changed.
+
+    All levels are sums of its lines, at any moment (`LEVELS`).
+    """
 
     position: int
     subject: str = ""
@@ -24,6 +27,10 @@ class StockMovement(Row, key=("position",), indexes=(("product", "position"),)):
     source_zone: str = ""
     destination: str = ""
     destination_zone: str = ""
+    reserved: int = 0
+    """More, or less, set aside at the source."""
+    ours: int = 0
+    """More that stays ours at the destination, or less that is ours at the source."""
     event: str = ""
     effective_at: datetime = BEGINNING
 
@@ -31,6 +38,7 @@ class StockMovement(Row, key=("position",), indexes=(("product", "position"),)):
 class StockLevel(
     Row,
     key=("holder", "zone", "product", "lot"),
+    shared=True,
     indexes=(("product", "lot"),),
 ):
     """What of a product and lot stands at a place."""
@@ -69,68 +77,64 @@ class StockPicture(Projection):
 
     @on(unit.UnitShipped)
     def unit_shipped(self, fact: Fact[unit.UnitShipped]) -> Changes:
-        moved = fact.event.moved
-        assert moved.source is not None, "what is shipped was somewhere"
-        here = Stock(product=moved.product, lot=moved.lot, place=moved.source)
-        yield from entry(fact)
-        yield level(here, reserved=-1)
+        yield from entry(fact, reserved=-1)
 
     @on(lot.LotShipped)
     def lot_shipped(self, fact: Fact[lot.LotShipped]) -> Changes:
-        yield from entry(fact)
-        yield level(fact.event.reserved, reserved=-fact.event.reserved.quantity)
+        yield from entry(fact, reserved=-fact.event.reserved.quantity)
 
     @on(unit.UnitReserved, lot.LotReserved)
     def reserved(self, fact: Fact[Any]) -> Changes:
-        yield level(fact.event.stock, reserved=fact.event.stock.quantity)
+        yield from standing(fact, reserved=fact.event.stock.quantity)
 
     @on(unit.UnitReleased, lot.LotReleased)
     def released(self, fact: Fact[Any]) -> Changes:
-        yield level(fact.event.stock, reserved=-fact.event.stock.quantity)
+        yield from standing(fact, reserved=-fact.event.stock.quantity)
 
     @on(unit.UnitPlaced)
     def placed(self, fact: Fact[unit.UnitPlaced]) -> Changes:
-        moved = fact.event.moved
-        assert moved.destination is not None, "a placed unit is with somebody"
-        there = Stock(product=moved.product, lot=moved.lot, place=moved.destination)
-        yield from entry(fact)
-        yield level(there, ours=+1)
+        yield from entry(fact, ours=+1)
 
     @on(unit.UnitScrapped)
     def scrapped(self, fact: Fact[unit.UnitScrapped]) -> Changes:
-        moved = fact.event.moved
-        assert moved.source is not None, "what is scrapped was somewhere"
-        yield from entry(fact)
-        if fact.event.placement in PLACED:
-            yield level(Stock(product=moved.product, lot=moved.lot, place=moved.source), ours=-1)
+        yield from entry(fact, ours=-1 if fact.event.placement in PLACED else 0)
 
     @on(unit.PartFitted)
     def fitted(self, fact: Fact[unit.PartFitted]) -> Changes:
-        moved = fact.event.moved
-        assert moved.destination is not None, "a fitted part is with somebody"
-        yield from entry(fact)
-        if fact.event.terms.owner is None:
-            yield level(
-                Stock(product=moved.product, lot=moved.lot, place=moved.destination), ours=+1
-            )
+        yield from entry(fact, ours=+1 if fact.event.terms.owner is None else 0)
 
     @on(unit.PlacedUnitSold)
     def sold_in_place(self, fact: Fact[unit.PlacedUnitSold]) -> Changes:
-        yield level(fact.event.stock, ours=-1)
+        yield from standing(fact, ours=-1)
 
     @on(unit.UnitTakenBack)
     def taken_back(self, fact: Fact[unit.UnitTakenBack]) -> Changes:
-        moved = fact.event.moved
-        assert moved.source is not None, "what is taken back was with somebody"
-        yield from entry(fact)
-        if fact.event.placement_before is not Placement.SOLD:
-            yield level(Stock(product=moved.product, lot=moved.lot, place=moved.source), ours=-1)
+        was_ours = fact.event.placement_before is not Placement.SOLD
+        yield from entry(fact, ours=-1 if was_ours else 0)
 
 
-def entry(fact: Fact[Any]) -> Changes:
+def entry(fact: Fact[Any], *, reserved: int = 0, ours: int = 0) -> Changes:
     """A line of the ledger, and what it does to the levels on both sides."""
     moved = fact.event.moved
-    yield StockMovement.put(
+    yield line(fact, moved, reserved, ours)
+    if moved.source is not None:
+        here = {"reserved": reserved, "ours": min(ours, 0)}
+        yield level(moved, moved.source, on_hand=-moved.quantity, **not_zero(here))
+    if moved.destination is not None:
+        there = not_zero({"ours": max(ours, 0)})
+        yield level(moved, moved.destination, on_hand=moved.quantity, **there)
+
+
+def standing(fact: Fact[Any], *, reserved: int = 0, ours: int = 0) -> Changes:
+    """A line of the ledger for goods that stay where they are."""
+    stock = fact.event.stock
+    unmoved = Movement(product=stock.product, lot=stock.lot, quantity=0, source=stock.place)
+    yield line(fact, unmoved, reserved, ours)
+    yield level(stock, stock.place, **not_zero({"reserved": reserved, "ours": ours}))
+
+
+def line(fact: Fact[Any], moved: Movement, reserved: int, ours: int) -> Change:
+    return StockMovement.put(
         position=fact.position,
         subject=fact.subject,
         product=moved.product,
@@ -140,22 +144,38 @@ def entry(fact: Fact[Any]) -> Changes:
         source_zone=zone_of(moved.source),
         destination=moved.destination.holder if moved.destination else "",
         destination_zone=zone_of(moved.destination),
-        event=type(fact.event).__name__,
+        reserved=reserved,
+        ours=ours,
+        event=fact.name,
         effective_at=fact.effective_at,
     )
-    for place, change in ((moved.source, -moved.quantity), (moved.destination, moved.quantity)):
-        if place is not None:
-            goods = Stock(product=moved.product, lot=moved.lot, place=place)
-            yield level(goods, on_hand=change)
+
+
+def not_zero(amounts: dict[str, int]) -> dict[str, int]:
+    return {column: amount for column, amount in amounts.items() if amount}
 
 
 def zone_of(place: Place | None) -> str:
     return place.zone or "" if place else ""
 
 
-def level(stock: Stock, **amounts: int) -> Any:
-    place = stock.place
-    return StockLevel.add(place.holder, zone_of(place), stock.product, stock.lot or "", **amounts)
+def level(goods: Stock | Movement, place: Place, **amounts: int) -> Change:
+    key = (place.holder, zone_of(place), goods.product, goods.lot or "")
+    return StockLevel.add(*key, **amounts)
+
+
+LEVELS = """
+    select holder, zone, product, lot, sum(on_hand)::bigint as on_hand,
+        sum(reserved)::bigint as reserved, sum(ours)::bigint as ours
+    from (
+        select source as holder, source_zone as zone, product, lot, -quantity as on_hand,
+            reserved, least(ours, 0) as ours from stock_movement where source <> ''
+        union all
+        select destination, destination_zone, product, lot, quantity,
+            0, greatest(ours, 0) from stock_movement where destination <> ''
+    ) as sides group by holder, zone, product, lot
+"""
+"""The levels, as the sums of the ledger."""
 
 
 class PictureLine(Value):
@@ -212,6 +232,7 @@ SUMMARY = """
 """Per product: in our warehouses, reserved there, on the way, with customers."""
 
 MOVEMENTS = """
-    select * from stock_movement where (%(product)s::text is null or product = %(product)s)
+    select * from stock_movement
+    where quantity <> 0 and (%(product)s::text is null or product = %(product)s)
 """
-"""The ledger, of one product or all."""
+"""The ledger, of one product or all, without what was only reserved or sold where it stands."""

@@ -1,0 +1,136 @@
+"""What a process knows of the aggregates: read once, kept for a while, checked at every append."""
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from medsales.domain import kernel
+from medsales.domain.kernel import KINDS, Aggregate
+from medsales.engine.decision import Loaded
+from medsales.engine.log import Log, Told, Wanted
+
+CAPACITY = 32 * 1024 * 1024
+"""Bytes of facts whose states are kept, about; the states themselves take several times that."""
+LONG = 200
+"""Facts after which reading a stream again is to be spared by a snapshot."""
+PER_EVENT = 500
+"""What a fact that we have decided ourselves is taken to weigh, in bytes."""
+
+
+class Memory:
+    """Aggregates as far as they are known here. For one thread.
+
+    What is remembered may be out of date: whoever decides on it has the versions checked when he
+    appends, and says `doubt` when they were wrong.
+    """
+
+    def __init__(self, log: Log, capacity: int = CAPACITY) -> None:
+        self.log = log
+        self.capacity = capacity
+        self.known: OrderedDict[str, Loaded] = OrderedDict()
+        self.weights: dict[str, int] = {}
+        self.weight = 0
+        self.doubted: set[str] = set()
+
+    def load(self, ids: Iterable[str]) -> dict[str, Loaded]:
+        """The aggregates; what is not known, or doubted, is read in one round trip."""
+        wanted = list(dict.fromkeys(ids))
+        stale = [id for id in wanted if id not in self.known or id in self.doubted]
+        if stale:
+            self._read(stale)
+        for id in wanted:
+            self.known.move_to_end(id)
+        return {id: self.known[id] for id in wanted}
+
+    def keep(self, decided: Mapping[str, Loaded]) -> None:
+        """What has just been decided; it counts until it turns out not to have been written."""
+        for id, loaded in decided.items():
+            before = self.known.get(id)
+            if before is not loaded:
+                news = loaded.version - (before.version if before else 0)
+                self._remember(id, loaded, self.weights.get(id, 0) + PER_EVENT * news)
+
+    def doubt(self, ids: Iterable[str]) -> None:
+        """These have moved, or were never written: what is known of them counts no more."""
+        for id in ids:
+            self._forget(id)
+
+    def look_again(self, ids: Iterable[str]) -> None:
+        """Has these brought up to date when they are next asked for."""
+        self.doubted |= {id for id in ids if id in self.known}
+
+    def clear(self) -> None:
+        self.doubt([*self.known])
+
+    def trim(self) -> None:
+        """Forgets what has not been asked for the longest time. Between two decisions only."""
+        while self.weight > self.capacity:
+            self._forget(next(iter(self.known)))
+
+    def _read(self, ids: Iterable[str]) -> None:
+        wanted = [Wanted(id, self._version(id), shape(kind_of(id))) for id in ids]
+        for id, told in self.log.told(wanted).items():
+            self._take_in(id, told)
+
+    def _version(self, id: str) -> int:
+        return self.known[id].version if id in self.known else 0
+
+    def _take_in(self, id: str, told: Told) -> None:
+        base = self.known.get(id) or Loaded(0, kind_of(id)())
+        if told.snapshot:
+            base = Loaded(told.snapshot_version, restored(type(base.state), told.snapshot))
+        state = base.state.after(told.events)
+        loaded = Loaded(base.version + len(told.events), state)
+        if len(told.events) >= LONG:
+            self.log.keep_snapshot(id, loaded.version, shape(type(state)), stored(state))
+        self._remember(id, loaded, self.weights.get(id, 0) + told.size)
+        self.doubted.discard(id)
+
+    def _remember(self, id: str, loaded: Loaded, weight: int) -> None:
+        self.weight += weight - self.weights.get(id, 0)
+        self.known[id], self.weights[id] = loaded, weight
+
+    def _forget(self, id: str) -> None:
+        self.known.pop(id, None)
+        self.doubted.discard(id)
+        self.weight -= self.weights.pop(id, 0)
+
+
+def kind_of(id: str) -> type[Aggregate]:
+    return KINDS.get(id.partition(":")[0], Aggregate)
+
+
+def shape(kind: type[Aggregate]) -> str:
+    """The version of a state: changes with any line of the code that folds it.
+
+    A snapshot of another shape is never read. Every rule and value lies in the package of the
+    kernel, so its whole source is taken; that asks for too many snapshots anew, never for too few.
+    """
+    return _shape(Path(inspect.getfile(kind)))
+
+
+@cache
+def _shape(module: Path) -> str:
+    sources = {*Path(inspect.getfile(kernel)).parent.rglob("*.py"), module}
+    return sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(KINDS[kind])
+
+
+def stored(state: Aggregate) -> bytes:
+    """The state as a snapshot holds it."""
+    return _adapter(state.kind).dump_json(state)
+
+
+def restored(kind: type[Aggregate], snapshot: bytes) -> Aggregate:
+    state: Aggregate = _adapter(kind.kind).validate_json(snapshot)
+    return state
