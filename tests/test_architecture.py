@@ -1,6 +1,7 @@
 """The picture in docs/architecture.md, checked: each part imports only what stands above it."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -15,19 +16,31 @@ each_file = pytest.mark.parametrize("file", CODE, ids=lambda file: str(file.rela
 
 PARTS = {
     "domain": {"domain"},
-    "engine": {"domain", "engine"},
+    "audit": {"audit"},
+    "engine": {"audit", "domain", "engine"},
     "projections": {"domain", "engine", "projections"},
     "processes": {"domain", "engine", "projections", "processes"},
     "catalogue": {"domain", "engine", "projections", "processes"},
     "settings": set(),
     "logs": set(),
+    "tracing": {"engine"},
     "testing": {"domain", "engine"},
     "company": {"catalogue", "domain", "engine", "settings"},
-    "api": {"api", "catalogue", "company", "domain", "engine", "logs", "projections", "settings"},
+    "api": {
+        "api",
+        "audit",
+        "catalogue",
+        "company",
+        "domain",
+        "engine",
+        "logs",
+        "projections",
+        "settings",
+    },
 }
 """What each part may import. Whatever is not named here (cli, demo) stands on top of all."""
 
-CONTEXTS = ["kernel", "values", "ids", "udi", "parties", "stock", "terms", "orders"]
+CONTEXTS = ["kernel", "values", "ids", "udi", "governance", "parties", "stock", "terms", "orders"]
 """The domain from the ground up; each context knows those before it."""
 
 DOMAIN_MAY_USE = {
@@ -127,6 +140,15 @@ def test_the_engine_knows_no_business_word(file: Path) -> None:
         assert known <= {"kernel"}
 
 
+AUDITORS_MAY_USE = {"cryptography", "medsales", *sys.stdlib_module_names}
+
+
+@each_file
+def test_what_an_auditor_runs_needs_python_and_cryptography_alone(file: Path) -> None:
+    if part_of(file) == "audit":
+        assert {name.split(".")[0] for name in imports(file)} <= AUDITORS_MAY_USE
+
+
 @each_file
 def test_only_the_catalogue_knows_all_read_models(file: Path) -> None:
     """What else depends on one read model names it, so that it can be found and changed."""
@@ -148,7 +170,7 @@ def test_no_module_remembers_one_company_for_another(file: Path) -> None:
         for node in tree(file).body
         if isinstance(node, ast.Assign | ast.AnnAssign) and _grows(node.value)
     ]
-    assert {name.split(":")[0] for name in filled_later} <= {"KINDS", "EVENTS", "POLICIES"}
+    assert {name.split(":")[0] for name in filled_later} <= {"KINDS", "EVENTS", "POLICIES", "DUE"}
     assert not [node for node in ast.walk(tree(file)) if isinstance(node, ast.Global)]
 
 

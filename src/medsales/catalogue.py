@@ -1,5 +1,6 @@
 """The wiring on one screen: every aggregate, every question answered, every process."""
 
+from medsales.domain.governance.parking import Parking
 from medsales.domain.kernel import Aggregate
 from medsales.domain.orders.order import Order
 from medsales.domain.orders.shipment import Shipment
@@ -12,12 +13,13 @@ from medsales.domain.stock.warehouse import Warehouse
 from medsales.domain.terms.price_matrix import PriceMatrix
 from medsales.engine.mentions import Mentions
 from medsales.engine.projection import Projection
-from medsales.processes import lot_hold_reaches_units
+from medsales.processes import lot_hold_reaches_units, placement_overdue
 from medsales.projections.customer_360 import Customer360
 from medsales.projections.lot_trace import LotTrace
 from medsales.projections.order_board import OrderBoard
 from medsales.projections.product_list import ProductList
 from medsales.projections.stock_picture import StockPicture
+from medsales.projections.timers import TimerBoard
 from medsales.projections.unit_history import UnitHistory
 
 AGGREGATES: tuple[type[Aggregate], ...] = (
@@ -30,6 +32,7 @@ AGGREGATES: tuple[type[Aggregate], ...] = (
     PriceMatrix,
     Order,
     Shipment,
+    Parking,
 )
 
 PROJECTIONS: tuple[type[Projection], ...] = (
@@ -39,7 +42,8 @@ PROJECTIONS: tuple[type[Projection], ...] = (
     StockPicture,
     OrderBoard,
     Customer360,
+    TimerBoard,
     Mentions,
 )
 
-PROCESSES = (lot_hold_reaches_units,)
+PROCESSES = (lot_hold_reaches_units, placement_overdue)

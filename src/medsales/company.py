@@ -17,6 +17,7 @@ from medsales.engine.embedded_postgres import (
 )
 from medsales.engine.follower import Follower
 from medsales.engine.log import Log
+from medsales.engine.seal import Sealer, Sealing
 from medsales.engine.worker import Worker
 from medsales.settings import Settings
 
@@ -34,6 +35,7 @@ class Company:
     log: Log
     app: MedSales
     follower: Follower
+    sealer: Sealer | None = None
 
     def close(self) -> None:
         """Answers what is waiting, then lets the database go."""
@@ -41,15 +43,18 @@ class Company:
         self.database.close()
 
     def worker(self) -> Worker:
-        return Worker(self.app, self.follower)
+        return Worker(self.app, self.follower, self.sealer)
 
 
-def open_company(url: str, name: str, connections: int = 20) -> Company:
+def open_company(
+    url: str, name: str, connections: int = 20, sealing: Sealing | None = None
+) -> Company:
     """Creates or upgrades the company's schema and opens it. Raises DatabaseUnavailable."""
     schema.prepare(url, name)
     database = Database(url, name, connections=connections)
     log = Log(database)
-    return Company(name, database, log, MedSales(log), Follower(database, PROJECTIONS))
+    sealer = Sealer(database, sealing) if sealing else None
+    return Company(name, database, log, MedSales(log), Follower(database, PROJECTIONS), sealer)
 
 
 class UnknownCompany(LookupError):
@@ -59,9 +64,10 @@ class UnknownCompany(LookupError):
 class Companies:
     """The companies of one database, opened when first asked for."""
 
-    def __init__(self, url: str, connections: int = 20) -> None:
+    def __init__(self, url: str, connections: int = 20, sealing: Sealing | None = None) -> None:
         self.url = url
         self.connections = connections
+        self.sealing = sealing
         self.opened: dict[str, Company] = {}
         self.opening = threading.Lock()
 
@@ -76,12 +82,23 @@ class Companies:
             if name not in self.opened:
                 if name not in self.names():
                     raise UnknownCompany(name)
-                self.opened[name] = open_company(self.url, name, self.connections)
+                self.opened[name] = open_company(self.url, name, self.connections, self.sealing)
             return self.opened[name]
 
     def close(self) -> None:
         for company in self.opened.values():
             company.close()
+
+
+def sealing(settings: Settings) -> Sealing:
+    """How the logs of this installation are sealed."""
+    return Sealing(
+        settings.seal_key or settings.home / "seal.key",
+        settings.seal_every,
+        settings.seal_file,
+        settings.seal_webhook,
+        settings.seal_tsa,
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import logging
 import sys
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from pydantic_core import to_json
@@ -24,7 +24,7 @@ def note(**known: Any) -> None:
 
 def configure(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
     """Everything goes to stderr the same way: our lines, the libraries', the web server's."""
-    to = stream or sys.stderr
+    to = cast("TextIO", _Unfailing(stream or sys.stderr))
     readable = to.isatty() if form == "auto" else form == "text"
     last: list[Processor] = [_for_people(to) if readable else _for_programs()]
     if not readable:
@@ -32,7 +32,7 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     structlog.configure(
         processors=[*COMMON, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(_Unfailing(to)),
+        logger_factory=structlog.WriteLoggerFactory(to),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(to)
@@ -57,6 +57,9 @@ class _Unfailing(io.TextIOBase):
         with suppress(OSError, ValueError):
             return self.to.write(text)
         return 0
+
+    def isatty(self) -> bool:
+        return self.to.isatty()
 
     def flush(self) -> None:
         with suppress(OSError, ValueError):

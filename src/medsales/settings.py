@@ -40,6 +40,16 @@ class Settings(BaseSettings):
     """Database connections per company at most."""
     wait: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 2.0
     """Seconds that a reader with `min_position` waits for the read model."""
+    seal_key: Path | None = None
+    """The file of the key that signs tree heads; `seal.key` in the data folder if not given."""
+    seal_every: Annotated[float, Field(ge=0.1, le=86400, allow_inf_nan=False)] = 5.0
+    """Seconds between two tree heads at least."""
+    seal_file: Path | None = None
+    """A file, best on another machine, that every tree head is appended to."""
+    seal_webhook: str | None = None
+    """An address that every tree head is posted to."""
+    seal_tsa: str | None = None
+    """The address of an RFC 3161 authority that stamps tree heads."""
     wal_archive: Path | None = None
     """Where the embedded server keeps its write-ahead log, for a restore to any moment."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -23,7 +23,9 @@ def configure() -> None:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError:
-        LOG.warning("a collector is named, but tracing is not installed: 'medsales[tracing]' has it")
+        LOG.warning(
+            "a collector is named, but tracing is not installed: 'medsales[tracing]' has it"
+        )
         return
     name = os.environ.get("OTEL_SERVICE_NAME", "medsales")
     resource = Resource.create({"service.name": name, "service.version": APP})

@@ -119,11 +119,14 @@ def test_a_batch_that_is_none_is_told(api: Api, body: str) -> None:
 def test_the_time_and_reason_of_an_item_are_kept(api: Api) -> None:
     send(api, build("1", effective_at="2024-02-29T00:00:00Z", reason="offline"))
     fact = api.get("/facts/1", Role.AUDITOR).json()
-    assert (fact["effective_at"], fact["envelope"]["reason"]) == ("2024-02-29T00:00:00Z", "offline")
+    assert (fact["effective_at"], fact["envelope"]["reason"]) == (
+        "2024-02-29T00:00:00.000000Z",
+        "offline",
+    )
 
 
 def test_the_time_of_an_item_is_the_same_in_every_spelling(api: Api) -> None:
     zones = ("2024-02-29T08:00:00+16:00", "2024-02-28T16:00:00Z")
     items = [build("1", effective_at=moment, reason="offline") for moment in zones]
     assert told(send(api, *items)) == [1, 1]
-    assert api.get("/facts/1", Role.AUDITOR).json()["effective_at"] == "2024-02-28T16:00:00Z"
+    assert api.get("/facts/1", Role.AUDITOR).json()["effective_at"] == "2024-02-28T16:00:00.000000Z"

@@ -80,8 +80,9 @@ def test_every_known_hash() -> None:
     assert EMPTY.hex() == empty["want"]
     assert leaf_hash(no_data["data_utf8"].encode()).hex() == no_data["want"]
     assert leaf_hash(some_data["data_utf8"].encode()).hex() == some_data["want"]
-    assert node_hash(*(node[side].encode() for side in ("left_utf8", "right_utf8"))).hex() == (
-        node["want"]
+    assert (
+        node_hash(*(node[side].encode() for side in ("left_utf8", "right_utf8"))).hex()
+        == (node["want"])
     )
 
 

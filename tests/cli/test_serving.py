@@ -1,5 +1,6 @@
 """Serving and working: they answer, and when they end nothing of theirs is left."""
 
+import json
 import signal
 import socket
 
@@ -32,7 +33,8 @@ def test_it_serves_until_told_to_end_and_keeps_what_it_was_told(
         assert open_warehouse(server.url(), token) == 1
         assert server.told(ending) == 0
         assert alone.processes() == []
-    assert server.errors.read_text() == ""
+    told = [json.loads(line) for line in server.errors.read_text().splitlines()]
+    assert {line["level"] for line in told} == {"info"}
     (fact,) = alone.facts()
     assert (fact["position"], fact["event"]) == (1, "WarehouseOpened")
     assert alone.processes() == []

@@ -24,6 +24,7 @@ from medsales.domain.ids import (
     DeviceUnitId,
     LotId,
     OrderId,
+    ParkingId,
     PriceMatrixId,
     ProductId,
     ShipmentId,
@@ -54,6 +55,7 @@ KEYS: dict[type[Id], tuple[str, ...]] = {
     PriceMatrixId: ("CN-2026", "CN-2027"),
     OrderId: ("SO-1", "SO-2"),
     ShipmentId: ("DN-1", "DN-2"),
+    ParkingId: ("stock_picture", "timer_board"),
 }
 TEXTS = (
     *(key for keys in KEYS.values() for key in keys),

@@ -10,21 +10,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.sql import SQL, Identifier
 from pydantic import Field
-from tests.engine.purses import query
+from tests.engine.purses import CoinsPut, query
 
 from medsales.catalogue import PROJECTIONS
 from medsales.company import Company
 from medsales.domain.ids import LotId
 from medsales.domain.kernel import Value
+from medsales.engine.facts import Fact
 from medsales.engine.projection import (
     BEGINNING,
+    Batch,
     Change,
-    Net,
+    Changes,
     Projection,
     Row,
     check_row,
     create_tables,
     drop_tables,
+    fold,
+    on,
     sql_type,
     write,
 )
@@ -90,6 +94,7 @@ changes = st.one_of(
 )
 batches = st.lists(st.lists(changes, max_size=8), max_size=4)
 Rows = dict[tuple[Any, ...], dict[str, Any]]
+TOLD: Fact[Any] = Fact((1, "a:1", 1, "CoinsPut", b"{}", b"{}", BEGINNING, BEGINNING, ""))
 
 
 def one_by_one(rows: Rows, change: Change) -> None:
@@ -103,11 +108,20 @@ def one_by_one(rows: Rows, change: Change) -> None:
     rows[change.key] = row | {c: row[c] + amount for c, amount in change.amounts.items()}
 
 
-def folded(batch: list[Change]) -> dict[type[Row], dict[tuple[str | int, ...], Net]]:
-    nets: dict[tuple[str | int, ...], Net] = {}
-    for change in batch:
-        nets.setdefault(change.key, Net()).then(change)
-    return {Thing: nets}
+class Told(Things):
+    """Whatever happens, these changes follow."""
+
+    def __init__(self, batch: list[Change]) -> None:
+        self.batch = batch
+
+    @on(CoinsPut)
+    def told(self, _: Fact[Any]) -> Changes:
+        for change in self.batch:
+            yield change._replace(values=dict(change.values), amounts=dict(change.amounts))
+
+
+def folded(batch: list[Change]) -> Batch:
+    return fold([Told(batch)], [TOLD])
 
 
 @pytest.fixture

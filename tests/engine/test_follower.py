@@ -86,33 +86,6 @@ def test_read_models_at_different_positions_are_fed_from_one_read_of_the_log(
     assert query(company, "select coins from flow") == [{"coins": 8}]
 
 
-class Careless(Projection):
-    """Trips over 13 coins."""
-
-    rows = Balances.rows
-
-    def changes(self, fact: Fact[Any]) -> Changes:
-        if getattr(fact.event, "coins", 0) == 13:
-            raise ZeroDivisionError("thirteen")
-        return Balances().changes(fact)
-
-
-def test_a_handler_that_fails_leaves_rows_and_position_as_they_were(
-    company: Company, server: Server
-) -> None:
-    other = opened(server.url, company.name, (Careless,))
-    other.follower.prepare()
-    purse(company)
-    other.follower.catch_up()
-    put(company, 1)
-    put(company, 1, amount=13)
-    before = balances(company)
-    with pytest.raises(ZeroDivisionError):
-        other.follower.catch_up()
-    assert (balances(company), other.follower.positions()) == (before, {"careless": 1})
-    other.database.close()
-
-
 def test_followers_at_once_never_apply_a_fact_twice(
     company: Company, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ rebuild.BATCH = 3
 def wait(done, all):
     print("half way", flush=True)
     sys.stdin.readline()
-company.follower.rebuild(["balances", "flows"], wait)
+company.follower.rebuild(["balances", "flows"], progress=wait)
 """
 
 
@@ -60,7 +60,7 @@ def test_a_rebuild_that_fails_leaves_the_old_rows(company: Company) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        company.follower.rebuild(BOTH, stumble)
+        company.follower.rebuild(BOTH, progress=stumble)
     assert balances(company) == {"purse:ann": (10, 1)}
     shadow = query(
         company,
@@ -89,7 +89,7 @@ def test_a_rebuild_tells_how_far_it_has_come(
     put(company, 4)
     company.follower.catch_up()
     told: list[int] = []
-    company.follower.rebuild(BOTH, lambda done, _: told.append(done))
+    company.follower.rebuild(BOTH, progress=lambda done, _: told.append(done))
     assert told == [2, 4, 5]
 
 
@@ -108,7 +108,7 @@ def test_a_rebuild_keeps_up_with_facts_that_are_appended_meanwhile(
             put(company, 3)
             other.follower.step()
 
-    company.follower.rebuild(BOTH, meanwhile)
+    company.follower.rebuild(BOTH, progress=meanwhile)
     put(company, 1)
     company.follower.catch_up()
     assert balances(company) == {"purse:ann": (51, 52)}

@@ -13,6 +13,7 @@ from medsales.api.limits import BATCH_PATH
 from medsales.api.problems import Problem, Trouble, language, problem, trouble
 from medsales.domain.kernel import PRINTABLE, Aggregate, Command, Note, Value
 from medsales.engine.application import Actor, Answer, Ask, Receipt
+from medsales.logs import note
 
 Commands = Mapping[str, type[Command[Any]]]
 
@@ -85,9 +86,17 @@ def batch_routes(aggregates: Iterable[type[Aggregate]]) -> APIRouter:
         tongue = language(request.headers.get("Accept-Language"))
         answers = [told.get(n, ask) for n, ask in enumerate(asks)]
         outcomes = Outcomes(items=tuple(_outcome(answer, tongue) for answer in answers))
+        _note(outcomes)
         return Response(outcomes.model_dump_json(exclude_none=True), media_type="application/json")
 
     return router
+
+
+def _note(outcomes: Outcomes) -> None:
+    receipts = [item.receipt for item in outcomes.items if item.receipt]
+    last = max((receipt.position for receipt in receipts), default=None)
+    counted = {"commands": len(outcomes.items), "accepted": len(receipts)}
+    note(outcome="batch", code=None, position=last, **counted)
 
 
 def commands_by_name(aggregates: Iterable[type[Aggregate]]) -> Commands:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Json, JsonValue
-from pydantic_core import to_json
 
 from medsales.api.auth import Auditor
 from medsales.api.commands import Moment
@@ -16,6 +15,7 @@ from medsales.api.problems import Trouble
 from medsales.api.reading import MOST, POSITION, LogReading, Page, Paging, Position
 from medsales.company import Company
 from medsales.engine.log import Selection, rows
+from medsales.engine.sealed import line_of
 
 router = APIRouter(tags=["audit"])
 BATCH = 500
@@ -23,7 +23,7 @@ BATCH = 500
 
 
 class FactLine(BaseModel):
-    """A fact as it is stored: what happened, and in which circumstances."""
+    """A fact as it is stored: what happened, and in which circumstances. Its bytes are sealed."""
 
     position: int
     subject: str
@@ -107,10 +107,14 @@ def fact(caller: Auditor, position: Annotated[int, Path(ge=1, le=MOST)]) -> Resp
     with caller.company.database.cursor() as db:
         found = rows(db, Selection(after=position - 1, upto=position), 1)
     if not found:
-        raise Trouble(
-            404, "fact.unknown", f"there is no position {position} yet", f"尚无位置 {position}"
-        )
-    return Response(_line(found[0]), media_type="application/json")
+        raise unknown(position)
+    return Response(line_of(found[0]), media_type="application/json")
+
+
+def unknown(position: int) -> Trouble:
+    return Trouble(
+        404, "fact.unknown", f"there is no position {position} yet", f"尚无位置 {position}"
+    )
 
 
 @router.get("/refusals", operation_id="refusals", summary="Commands that were refused")
@@ -130,26 +134,8 @@ def lines(company: Company, chosen: Selection, left: int) -> Iterator[bytes]:
         wanted = min(left, BATCH)
         with company.database.cursor() as db:
             found = rows(db, chosen, wanted)
-        yield b"".join(map(_line, found))
+        yield b"".join(line_of(row) + b"\n" for row in found)
         if len(found) < wanted:
             return
         left -= wanted
         chosen = replace(chosen, after=found[-1]["notification_id"])
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    """Payload and envelope go out as they lie in the table, not through today's models."""
-    return (
-        b'{"position":%d,"subject":%s,"version":%d,"event":%s,"payload":%s,"envelope":%s,'
-        b'"effective_at":%s,"recorded_at":%s,"event_id":%s}\n'
-    ) % (
-        row["notification_id"],
-        to_json(row["originator_id"]),
-        row["originator_version"],
-        to_json(row["topic"]),
-        row["state"],
-        row["metadata"],
-        to_json(row["effective_at"]),
-        to_json(row["recorded_at"]),
-        to_json(row["event_id"]),
-    )

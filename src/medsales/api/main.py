@@ -7,11 +7,12 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from medsales.api import facts, health, orders, parties, problems, stock, terms
+from medsales.api import facts, health, orders, parties, problems, seals, stock, terms
 from medsales.api.batch import batch_routes
-from medsales.api.commands import command_routes
+from medsales.api.commands import Direct, command_routes
 from medsales.api.limits import Gate, Incidents
 from medsales.api.openapi import PROBLEMS, describe, plural
+from medsales.api.projected import Projected
 from medsales.api.request_log import RequestLog
 from medsales.api.workers import Workers
 from medsales.catalogue import AGGREGATES
@@ -26,6 +27,7 @@ QUESTIONS: tuple[APIRouter, ...] = (
     orders.router,
     terms.router,
     facts.router,
+    seals.router,
 )
 """Every router that answers questions."""
 
@@ -47,15 +49,15 @@ def create_app(
     app.state.patience = settings.wait
     app.state.workers = Workers(companies) if work else None
     app.add_api_route("/", _front_door, include_in_schema=False)
-    for aggregate in aggregates:
-        routes = command_routes(f"/{plural(aggregate.kind)}", aggregate)
-        app.include_router(routes, responses=PROBLEMS)
-    for router in (batch_routes(aggregates), *questions):
+    commands = [command_routes(f"/{plural(each.kind)}", each) for each in aggregates]
+    for router in (*commands, batch_routes(aggregates), *questions):
         app.include_router(router, responses=PROBLEMS)
     app.include_router(health.router)
+    app.add_middleware(Direct, routes=[route for each in commands for route in each.routes])
     app.add_middleware(Gate)
     app.add_middleware(Incidents)
     app.add_middleware(RequestLog)
+    app.state.projected = Projected()
     problems.install(app)
     describe(app, aggregates)
     return app

@@ -8,16 +8,26 @@ from medsales.api.commands import SubjectId
 from medsales.api.reading import Page, Paging, Reading, containing, found, reader
 from medsales.api.stock import Search
 from medsales.domain.kernel import Text
+from medsales.engine.past import Scope
 from medsales.projections.customer_360 import (
     CUSTOMERS,
     Customer360,
+    CustomerDepartment,
+    CustomerPrice,
     CustomerProfile,
     CustomerSeen,
+    UnitAtSite,
     customer_seen,
 )
+from medsales.projections.order_board import OrderCard
 
 router = APIRouter(tags=["customers"])
 Customers = Annotated[Reading, reader(Customer360)]
+EACH_CUSTOMER = Scope((CustomerProfile,), each="customer")
+SEEN = Scope(
+    (CustomerProfile, CustomerDepartment, OrderCard, UnitAtSite, CustomerPrice),
+    mentioned_by=("order", "device-unit"),
+)
 
 
 @router.get("/customers")
@@ -26,11 +36,13 @@ def customers(
 ) -> Page[CustomerProfile]:
     """Customers, by name and region."""
     like = containing(search)
-    return customers.page(CustomerProfile, paging, CUSTOMERS, like=like, region=region)
+    return customers.page(
+        CustomerProfile, paging, CUSTOMERS, EACH_CUSTOMER, like=like, region=region
+    )
 
 
 @router.get("/customers/{id:path}")
 def customer_360(customers: Customers, id: SubjectId) -> CustomerSeen:
     """The 360° view: profile, orders, devices on site, prices given."""
-    with customers.snapshot() as db:
+    with customers.snapshot(SEEN, id) as db:
         return found(customer_seen(db, id), id)

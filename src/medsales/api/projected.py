@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -48,7 +49,7 @@ class Projected:
     def _run(self) -> None:
         waiting: list[Awaited] = []
         while True:
-            waiting = [one for one in self._with_arrivals(waiting) if not _ended(one)]
+            waiting = _still_waiting(self._with_arrivals(waiting))
             if waiting:
                 time.sleep(LOOK)
 
@@ -60,11 +61,21 @@ class Projected:
         return found
 
 
-def _ended(one: Awaited) -> bool:
+def _still_waiting(waiting: Sequence[Awaited]) -> list[Awaited]:
+    companies = {one.company.name: one.company for one in waiting}
+    reached = {name: _reached(company) for name, company in companies.items()}
+    return [one for one in waiting if not _ended(one, reached[one.company.name])]
+
+
+def _reached(company: Company) -> int:
     try:
-        seen = min(one.company.follower.positions().values(), default=0) >= one.position
+        return min(company.follower.positions().values(), default=0)
     except (PersistenceError, psycopg.Error):
-        seen = False
+        return 0
+
+
+def _ended(one: Awaited, reached: int) -> bool:
+    seen = reached >= one.position
     if not seen and time.monotonic() < one.until:
         return False
     one.span.set_attribute("seen", seen)

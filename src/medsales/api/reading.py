@@ -22,34 +22,48 @@ A file of questions says which read model answers, and asks it:
 
 List the router in `QUESTIONS` in main.py. Everybody with a token may ask; `dependencies=[...]` of
 the router narrows that.
+
+Every question can be asked of the past (`as_of`, or `recorded_by` and `effective_at`): the same SQL
+runs over rows folded from the facts up to then. Without more words that takes every fact the read
+model knows. A `Scope` says whose facts are enough, and is written beside the question:
+
+    CARD = Scope((OnHand,), mentioned_by=("order",))
+
+    with stock.snapshot(CARD, id) as db: ...
 """
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Generic, Literal, LiteralString, TypeVar
+from typing import Annotated, Any, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
 from eventsourcing.persistence import ProgrammingError
 from fastapi import Depends, Query, Response
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from medsales.api.auth import Caller
+from medsales.api.commands import Moment as Time
 from medsales.api.problems import Trouble, invalid
 from medsales.company import Company
 from medsales.engine.database import Db
 from medsales.engine.follower import NotYet
-from medsales.engine.projection import Projection
+from medsales.engine.mentions import Mentions
+from medsales.engine.past import Moment, Past, Scope, at_time, past, time_of
+from medsales.engine.projection import Projection, Row
 
 T = TypeVar("T", bound=BaseModel)
 A = TypeVar("A")
 
 POSITION = "Medsales-Position"
 MOST = 2**63 - 1
+MANY = 1000
+"""Subjects that are folded at a time, where few of them are what was asked for."""
 Position = Annotated[int, Field(ge=0, le=MOST)]
 WAITERS = anyio.CapacityLimiter(100)
 """Readers that wait have threads of their own, so that commands never queue behind them."""
@@ -99,18 +113,119 @@ async def place(
 Paging = Annotated[Place, Depends(place)]
 
 
-class Reading:
-    """One read model of the caller's company, at least as far as the caller asked for."""
+def _position_or_time(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if given.isdecimal() and int(given) <= MOST:
+        return int(given)
+    try:
+        moment = datetime.fromisoformat(given)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("write a position, or a time with its zone: 2026-01-31T08:30:00Z")
 
-    def __init__(self, company: Company, name: str | None, response: Response) -> None:
+
+PositionOrTime = Annotated[int | datetime, BeforeValidator(_position_or_time)]
+
+
+class When(NamedTuple):
+    """Of which moment somebody asks: recorded by then, and in effect by then."""
+
+    recorded_by: int | datetime | None
+    effective_at: datetime | None
+
+    def __bool__(self) -> bool:
+        return self != (None, None)
+
+    def moment(self, company: Company, now: int, at_least: int = 0) -> Moment:
+        """Raises Trouble 422 for a position that nothing has been recorded at yet."""
+        head = company.log.head()
+        position = now if self.recorded_by is None else self.recorded_by
+        if isinstance(position, datetime):
+            with company.database.cursor() as db:
+                position = at_time(db, position)
+        if position > head:
+            raise _beyond_the_log(position, head)
+        if position < at_least:
+            raise _too_early(position, at_least)
+        return Moment(position, self.effective_at)
+
+    def time(self, db: Db, moment: Moment) -> datetime:
+        """When the moment was, for what depends on a day."""
+        if isinstance(self.recorded_by, datetime):
+            return self.effective_at or self.recorded_by
+        return self.effective_at or time_of(db, moment.position)
+
+
+async def when(
+    as_of: Annotated[
+        PositionOrTime | None,
+        Query(description="Answer as then: a position of the log, or a time."),
+    ] = None,
+    recorded_by: Annotated[
+        PositionOrTime | None,
+        Query(description="The same as `as_of`, beside `effective_at`."),
+    ] = None,
+    effective_at: Annotated[
+        Time | None,
+        Query(description="Only what had taken effect by then, in the order it did."),
+    ] = None,
+) -> When:
+    if as_of is not None and recorded_by is not None:
+        raise invalid([(("recorded_by",), "says the same as `as_of`; give one of them")])
+    return When(recorded_by if as_of is None else as_of, effective_at)
+
+
+Asked = Annotated[When, Depends(when)]
+
+
+def _beyond_the_log(position: int, head: int) -> Trouble:
+    return Trouble(
+        422,
+        "position.not_recorded",
+        f"nothing has been recorded at position {position} yet; the log ends at {head}",
+        f"位置 {position} 尚无记录；日志止于 {head}",
+    )
+
+
+def _too_early(position: int, at_least: int) -> Trouble:
+    return Trouble(
+        422,
+        "position.before_min_position",
+        f"an answer as of position {position} cannot show what was recorded at {at_least}",
+        f"截至位置 {position} 的答案无法包含位置 {at_least} 的记录",
+    )
+
+
+class Reading:
+    """One read model of the caller's company, at least as far as the caller asked for, or as it
+    was at a moment."""
+
+    def __init__(
+        self, company: Company, name: str | None, response: Response, moment: Moment | None = None
+    ) -> None:
         self.company = company
         self.name = name
         self.response = response
+        self.moment = moment
         self.position = 0
+        self._past: Past | None = None
 
-    def one(self, kind: type[T], query: LiteralString, **given: Any) -> T:
+    def one(
+        self,
+        kind: type[T],
+        query: LiteralString,
+        scope: Scope | None = None,
+        about: str | None = None,
+        **given: Any,
+    ) -> T:
         """The row that the query finds. Raises Trouble 404 when there is none."""
-        rows = self._rows(SQL(query), SQL(""), given)
+        if self.moment:
+            rows = self._past_rows(SQL(query), given, scope or self._read_by(query), about)
+        else:
+            rows = self._rows(SQL(query), SQL(""), given)
         if not rows:
             raise Trouble(404, "row.unknown", "there is no such thing", "没有找到")
         return kind.model_validate(rows[0])
@@ -120,6 +235,8 @@ class Reading:
         kind: type[T],
         paging: Place,
         query: LiteralString,
+        scope: Scope | None = None,
+        about: str | None = None,
         *,
         by: tuple[str, ...] = (),
         newest_first: bool = False,
@@ -130,13 +247,18 @@ class Reading:
         Without `by` that is the key of the row model.
         """
         columns = by or kind.key  # type: ignore[attr-defined]
-        start = paging.key(kind, columns)
+        start = paging.key(kind, columns) or ()
         order = _order(columns, newest_first)
         statement = SQL("select * from ({}) as q {} {} limit %(limit)s").format(
-            SQL(query), SQL("") if start is None else _beyond(columns, newest_first), order
+            SQL(query), _beyond(columns, newest_first) if start else SQL(""), order
         )
-        values = {f"after_{n}": value for n, value in enumerate(start or ())}
-        rows = self._rows(statement, order, {**given, **values, "limit": paging.limit + 1})
+        values = {f"after_{n}": value for n, value in enumerate(start)}
+        all_given = {**given, **values, "limit": paging.limit + 1}
+        if self.moment:
+            chosen = scope or self._read_by(query)
+            rows = self._past_rows(statement, all_given, chosen, about, str((*start, "")[0]))
+        else:
+            rows = self._rows(statement, order, all_given)
         items = [kind.model_validate(row) for row in rows[: paging.limit]]
         more = len(rows) > paging.limit
         return Page[kind](  # type: ignore[valid-type]
@@ -146,15 +268,61 @@ class Reading:
         )
 
     @contextmanager
-    def snapshot(self) -> Iterator[Db]:
+    def snapshot(self, scope: Scope | None = None, *about: str) -> Iterator[Db]:
         """A cursor for several statements that see the same moment; the header says which."""
+        if self.moment:
+            with self._in_the_past(scope or self._own_rows()) as then:
+                then.fill(about, {})
+                yield then.db
+            return
         with self.company.database.reading() as db:
             row = db.execute(_position(self.name), {"read_model": self.name}).fetchone()
             self._seen(row["position"] if row else None)
             yield db
 
+    def also(self, *about: str) -> None:
+        """Inside a snapshot: further subjects of whom it has turned out that they matter."""
+        if self._past:
+            self._past.take_in(about)
+
+    @contextmanager
+    def _in_the_past(self, scope: Scope) -> Iterator[Past]:
+        assert self.moment is not None, "it is asked about now"
+        projections = self.company.follower.projections.values()
+        with past(self.company.database, projections, self.moment, scope) as self._past:
+            self._seen(self.moment.position)
+            yield self._past
+
+    def _past_rows(
+        self,
+        statement: SQL | Composed,
+        given: dict[str, Any],
+        scope: Scope,
+        about: str | None,
+        after: str = "",
+    ) -> list[dict[str, Any]]:
+        with self._in_the_past(scope) as then:
+            if scope.each:
+                return _gone_through(then, statement, given, about, after)
+            then.fill([about] if about else [], given)
+            return then.db.execute(statement, given).fetchall()
+
+    def _own_rows(self) -> Scope:
+        return Scope(self.company.follower.projections[self.name or ""].rows)
+
+    def _read_by(self, query: str) -> Scope:
+        """The rows whose tables a query names."""
+        words = set(re.findall(r"\w+", query))
+        rows: list[type[Row]] = [
+            row
+            for projection in self.company.follower.projections.values()
+            for row in projection.rows
+            if row.table in words
+        ]
+        return Scope(tuple(rows))
+
     def _rows(
-        self, statement: Composable, order: Composable, given: dict[str, Any]
+        self, statement: SQL | Composed, order: Composable, given: dict[str, Any]
     ) -> list[dict[str, Any]]:
         """One statement is one snapshot: the position comes with the rows, or alone."""
         query = SQL(
@@ -178,29 +346,53 @@ class Reading:
         self.response.headers[POSITION] = str(position)
 
 
+MinPosition = Annotated[
+    Position | None,
+    Query(description="Wait until this has been taken in: the position a command gave."),
+]
+
+
 class _Reader:
-    def __init__(self, name: str | None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
 
     async def __call__(
         self,
         caller: Caller,
         response: Response,
-        min_position: Annotated[
-            Position | None,
-            Query(description="Wait until this has been taken in: the position a command gave."),
-        ] = None,
+        asked: Asked,
+        min_position: MinPosition = None,
     ) -> Reading:
-        company = caller.company
-        if min_position is not None and self.name is not None:
-            await anyio.to_thread.run_sync(
-                company.follower.wait_for,
-                self.name,
-                min_position,
+        moment = None
+        if asked or min_position is not None:
+            moment = await anyio.to_thread.run_sync(
+                self._reached,
+                caller.company,
+                asked,
+                min_position or 0,
                 caller.patience,
                 limiter=WAITERS,
             )
-        return Reading(company, self.name, response)
+        return Reading(caller.company, self.name, response, moment)
+
+    def _reached(
+        self, company: Company, asked: When, at_least: int, patience: float
+    ) -> Moment | None:
+        """Waits until the read model, and for the past the subject index, have come far enough."""
+        names = {self.name, Mentions.name} & {self.name, *company.follower.projections}
+        company.follower.wait_for(self.name, at_least, patience)
+        if not asked:
+            return None
+        reached = company.follower.positions()
+        now = min(reached.get(name, 0) for name in names)
+        moment = asked.moment(company, now, at_least)
+        for name in names:
+            company.follower.wait_for(name, moment.position, patience)
+        return moment
+
+
+async def _log_reader(caller: Caller, response: Response) -> Reading:
+    return Reading(caller.company, None, response)
 
 
 def reader(projection: type[Projection]) -> Any:
@@ -208,7 +400,7 @@ def reader(projection: type[Projection]) -> Any:
     return Depends(_Reader(projection.name))
 
 
-LogReading = Annotated[Reading, Depends(_Reader(None))]
+LogReading = Annotated[Reading, Depends(_log_reader)]
 """Reads facts and commands themselves, which are never behind."""
 
 
@@ -223,6 +415,20 @@ def found(answer: A | None, id: str) -> A:
 def containing(text: str | None) -> str | None:
     """The pattern of `like` for texts that contain this one, even where it holds `%` or `_`."""
     return text and "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
+
+
+def _gone_through(
+    then: Past, statement: SQL | Composed, given: dict[str, Any], about: str | None, after: str
+) -> list[dict[str, Any]]:
+    """One subject after the other, in the order of the list, until the page is full."""
+    found: list[dict[str, Any]] = []
+    count = wanted = given["limit"]
+    while len(found) < wanted and (subjects := then.following(after, about, count)):
+        then.clear()
+        then.take_in(subjects)
+        found += then.db.execute(statement, given).fetchall()
+        after, count = subjects[-1], min(2 * count, MANY)
+    return found[:wanted]
 
 
 def _without_marks(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,15 @@ class Chain:
 
     def __init__(self, log: str, keys: Sequence[Key]) -> None:
         self.log = log
+        self.given = keys
         self.keys = {key.id: key for key in in_order(keys)}
         self.last: Head | None = None
+        self.genuine = True
+        """Whether the last head bears its signature."""
 
-    def check_keys(self, given: Sequence[Key], trusted: str | None = None) -> Iterator[Finding]:
+    def check_keys(self, trusted: str | None = None) -> Iterator[Finding]:
         """Each key but the first is vouched for by the one before it."""
-        for key in given:
+        for key in self.given:
             before = self.keys.get(key.signed_by or "")
             vouched = not key.signed_by or (
                 before is not None and before.signs(key.signed(self.log), key.signature)
@@ -32,7 +35,9 @@ class Chain:
         """The next head."""
         last = self.last
         self.last = head
-        yield from self.check_alone(head)
+        forged = list(self.check_alone(head))
+        self.genuine = not forged
+        yield from forged
         number, size, before = (last.number, last.size, last.hash()) if last else (0, 0, NOTHING)
         if (head.number, head.previous) != (number + 1, before) or head.size < size:
             yield findings.head_unlinked(head.number)

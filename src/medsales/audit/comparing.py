@@ -76,10 +76,20 @@ class Comparison:
             self.astray = True
         self.settled = self.at
 
-    def unsettled(self) -> Iterator[Finding]:
-        """What is wrong where there is no head."""
+    def rest(self) -> Iterator[Finding]:
+        """What is wrong behind the last head, where only the positions can be looked at."""
+        while self.next is not None:
+            if self.next[0] != self.at + 1:
+                yield findings.missing(self.at + 1, self.next[0] - 1)
+            self.at = self.next[0]
+            self._pull(self.at)
         yield from self._odd()
-        yield from self.diagnosis.of(self._taken())
+
+    def surplus(self) -> Iterator[Finding]:
+        """What stands behind the last position that there should be."""
+        if self.next is not None:
+            yield findings.surplus(self.next[0])
+        yield from self._odd()
 
     def _taken(self) -> list[Difference]:
         taken, self.differences = self.differences, []

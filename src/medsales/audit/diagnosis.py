@@ -1,4 +1,4 @@
-"""Says what was done to a log, as far as its lines show it: edited, swapped, inserted, taken out."""
+"""Says what was done to a log, as far as its lines show: edited, swapped, inserted, taken out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -116,7 +116,8 @@ def not_signed_over(first: int, last: int, number: int) -> Finding:
         "facts.not_signed_over",
         f"head {number} was signed over other facts at the positions {first} to {last}: they and"
         " the hashes kept for them were changed together",
-        f"第 {number} 个树头所签的位置 {first} 至 {last} 的事实与现有的不同：事实与其哈希被一并改动",
+        f"第 {number} 个树头所签的位置 {first} 至 {last} 的事实与现有的不同："
+        "事实与其哈希被一并改动",
         first,
     )
 
@@ -198,8 +199,8 @@ def forked(number: int, size: int, sealed_at: str) -> Finding:
         "log.forked",
         f"head {number} is not the one that is known outside, of {size} facts, since {sealed_at}:"
         " an old backup was restored and written on, or the head was made anew",
-        f"第 {number} 个树头与外部留存的（{size} 条事实，{sealed_at}）不同：曾恢复旧备份后继续写入，"
-        "或树头被重做",
+        f"第 {number} 个树头与外部留存的（{size} 条事实，{sealed_at}）不同："
+        "曾恢复旧备份后继续写入，或树头被重做",
     )
 
 
@@ -208,4 +209,65 @@ def outside_forged(line: int) -> Finding:
         "outside.forged",
         f"line {line} of the file of heads outside is damaged or was changed",
         f"外部树头文件第 {line} 行已损坏或被改动",
+    )
+
+
+# Exports
+
+
+def manifest_forged() -> Finding:
+    return Finding(
+        "manifest.forged",
+        "manifest.json does not bear the signature of a key of this log",
+        "manifest.json 未带有此日志密钥的有效签名",
+    )
+
+
+def file_changed(name: str) -> Finding:
+    return Finding(
+        "file.changed",
+        f"{name} is not the file that was exported",
+        f"{name} 与导出时不同",
+    )
+
+
+def file_missing(name: str) -> Finding:
+    return Finding("file.missing", f"{name} is missing", f"缺少文件 {name}")
+
+
+def file_added(name: str) -> Finding:
+    return Finding("file.added", f"{name} was not exported", f"{name} 不属于此导出")
+
+
+def surplus(position: int) -> Finding:
+    return Finding(
+        "facts.surplus",
+        f"the facts from position {position} on do not belong to this export",
+        f"自位置 {position} 起的事实不属于此导出",
+        position,
+    )
+
+
+def head_not_last(number: int) -> Finding:
+    return Finding(
+        "head.not_last",
+        f"head {number}, by which this was exported, is not the last of heads.ndjson",
+        f"导出所依据的第 {number} 个树头并非 heads.ndjson 中的最后一个",
+    )
+
+
+def stamp_of_another(number: str) -> Finding:
+    return Finding(
+        "stamp.of_another",
+        f"the timestamp beside head {number} is not of this head",
+        f"第 {number} 个树头旁的时间戳不属于该树头",
+    )
+
+
+def not_a_fact(position: int) -> Finding:
+    return Finding(
+        "line.not_a_fact",
+        f"the line of position {position} is no JSON object with the fields of a fact",
+        f"位置 {position} 的行不是含有事实各字段的 JSON 对象",
+        position,
     )

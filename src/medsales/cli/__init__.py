@@ -23,6 +23,10 @@ app = typer.Typer(
 )
 company = typer.Typer(no_args_is_help=True, help="The companies kept in this installation.")
 app.add_typer(company, name="company")
+seal = typer.Typer(invoke_without_command=True)
+app.add_typer(seal, name="seal")
+audit = typer.Typer(no_args_is_help=True, help="What is handed to an auditor.")
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:
@@ -79,6 +83,10 @@ Port = Annotated[
 ]
 ReadModels = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Read models; all if none is named.")
+]
+Processes = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes at the work; as many as there are cores."),
 ]
 Table = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A file of yours.")]
 Units = Annotated[int, typer.Option(min=1, help="How many device units the demo moves.")]
@@ -190,10 +198,10 @@ def token(  # noqa: PLR0913, PLR0917 - what a token says
 
 @app.command()
 def info(*, json: Json = False) -> None:
-    """What an operator asks first: versions, database, companies, how far everything is."""
-    from medsales.cli import operating
+    """What an operator asks first: versions, disk, backups, how far each company is."""
+    from medsales.cli import inspecting
 
-    operating.info(json=json)
+    inspecting.info(json=json)
 
 
 @app.command()
@@ -250,16 +258,71 @@ def facts(  # noqa: PLR0913, PLR0917 - the ways to choose facts
 
 
 @app.command()
-def rebuild(names: ReadModels = None, company: Name = "default") -> None:
-    """Make read models anew from the facts; the old ones serve meanwhile."""
+def rebuild(names: ReadModels = None, company: Name = "default", workers: Processes = None) -> None:
+    """Make read models anew from the facts; the old ones serve meanwhile.
+
+    Killed half-way, the same command goes on where it was.
+    """
     from medsales.cli import read_models
 
-    read_models.rebuild(company, names or ())
+    read_models.rebuild(company, names or (), workers)
 
 
 @app.command()
-def verify(names: ReadModels = None, company: Name = "default", *, json: Json = False) -> None:
+def verify(
+    names: ReadModels = None,
+    company: Name = "default",
+    workers: Processes = None,
+    *,
+    json: Json = False,
+) -> None:
     """Prove that the stored read models equal the facts; exit code 1 if they do not."""
     from medsales.cli import read_models
 
-    read_models.verify(company, names or (), json=json)
+    read_models.verify(company, names or (), workers, json=json)
+
+
+Heads = Annotated[
+    Path | None, typer.Option("--heads", dir_okay=False, help="Heads that are known outside.")
+]
+Key = Annotated[str | None, typer.Option("--key", help="Fingerprint of the key you trust.")]
+
+
+@seal.callback()
+def seal_now(context: typer.Context, company: Name = "default", *, json: Json = False) -> None:
+    """Seal the log now, up to its end, and show the signed head; the worker does so by itself."""
+    if context.invoked_subcommand is None:
+        from medsales.cli import sealing
+
+        sealing.seal(company, json=json)
+
+
+@seal.command("verify")
+def seal_verify(
+    company: Name = "default", heads: Heads = None, key: Key = None, *, json: Json = False
+) -> None:
+    """Prove that every sealed fact is unchanged; exit code 1 names what is not."""
+    from medsales.cli import sealing
+
+    sealing.verify(company, heads, key, json=json)
+
+
+@seal.command("rotate")
+def seal_rotate() -> None:
+    """Make a new key, signed by the present one, which is given up; for all companies."""
+    from medsales.cli import sealing
+
+    sealing.rotate()
+
+
+@audit.command("export")
+def audit_export(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="A new or empty folder.")],
+    company: Name = "default",
+    first: Annotated[int, typer.Option("--from", min=1, help="The first position.")] = 1,
+    last: Annotated[int | None, typer.Option("--to", min=1, help="The last position.")] = None,
+) -> None:
+    """Write facts, heads, proofs and digests into a folder, and the program that verifies it."""
+    from medsales.cli import sealing
+
+    sealing.export(company, folder, first, last)

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 from rich.console import Console
 
-from medsales.company import Companies, Company, storage
+from medsales.company import Companies, Company, sealing, storage
 from medsales.engine import schema
 from medsales.engine.database import schema_of
 from medsales.settings import Settings
@@ -18,7 +18,10 @@ ERR = Console(highlight=False, soft_wrap=True, stderr=True)
 @contextmanager
 def opened_companies() -> Iterator[Companies]:
     settings = Settings()
-    with storage(settings) as url, closing(Companies(url, settings.connections)) as companies:
+    with (
+        storage(settings) as url,
+        closing(Companies(url, settings.connections, sealing(settings))) as companies,
+    ):
         yield companies
 
 

@@ -23,28 +23,32 @@ from rich.text import Text
 from medsales.cli.failures import Failed
 from medsales.cli.opening import ERR, OUT, opened
 from medsales.company import Company
-from medsales.engine.rebuild import Difference
+from medsales.engine.comparison import Difference
 
 PATIENCE = 2.0
 """Seconds before a person wants to know how far it is."""
 
 
-def rebuild(name: str, names: Sequence[str]) -> None:
+def rebuild(name: str, names: Sequence[str], workers: int | None) -> None:
+    """Tells how the new rows compare with the old ones."""
     with opened(name) as company:
         chosen = _chosen(company, names)
         begun = time.monotonic()
         with Bar(ERR, "rebuilding", company.log.head()) as bar:
-            company.follower.rebuild(chosen, bar)
+            found = company.follower.rebuild(chosen, workers=workers, progress=bar)
         took = time.monotonic() - begun
         OUT.print(f"made anew from {company.log.head():,} facts in {took:.1f} s:", *chosen)
+    for one in found:
+        OUT.print(_beside_the_old(one))
 
 
-def verify(name: str, names: Sequence[str], *, json: bool) -> None:
+def verify(name: str, names: Sequence[str], workers: int | None, *, json: bool) -> None:
     """Exit code 1 when a stored row differs from what the facts tell."""
     with opened(name) as company:
         chosen = _chosen(company, names)
+        _must_be_by_this_code(company, chosen)
         with Bar(ERR, "verifying", company.log.head()) as bar:
-            differences = company.follower.verify(chosen, bar)
+            differences = company.follower.verify(chosen, workers=workers, progress=bar)
         reached = {one: at for one, at in company.follower.positions().items() if one in chosen}
     if json:
         typer.echo(to_json({"checked": reached, "differences": differences}, indent=2))
@@ -64,6 +68,26 @@ def _chosen(company: Company, names: Sequence[str]) -> Sequence[str]:
     return list(dict.fromkeys(names)) or list(known)
 
 
+def _must_be_by_this_code(company: Company, chosen: Sequence[str]) -> None:
+    if outdated := [name for name in company.follower.outdated() if name in chosen]:
+        raise Failed(
+            f"the rows of {', '.join(outdated)} were made by another version of medsales;"
+            f" `medsales rebuild {' '.join(outdated)}` makes them anew, and so does a worker"
+        )
+
+
+def _beside_the_old(one: Difference) -> str:
+    """How many rows differ from those that the new ones have taken the place of."""
+    if one.not_compared:
+        return f"  {one.table}: not compared, {one.not_compared}"
+    if one.differing:
+        return (
+            f"  {one.table}: {one.differing:,} rows differ between the {one.stored_count:,} old"
+            f" ones and the {one.told_count:,} new ones"
+        )
+    return f"  {one.table}: {one.told_count:,} rows, as before"
+
+
 def _tell(reached: dict[str, int], differences: Sequence[Difference]) -> None:
     for difference in differences:
         _tell_of(difference)
@@ -73,6 +97,9 @@ def _tell(reached: dict[str, int], differences: Sequence[Difference]) -> None:
 
 
 def _tell_of(difference: Difference) -> None:
+    if difference.not_compared:
+        OUT.print(f"{difference.table} cannot be compared: {difference.not_compared}")
+        return
     OUT.print(
         f"{difference.table} differs: {difference.stored_count:,} rows are stored, "
         f"the facts tell of {difference.told_count:,}"

@@ -9,12 +9,12 @@ from typing import Any
 
 import uvicorn
 
-from medsales import logs
+from medsales import logs, tracing
 from medsales.api.main import create_app
 from medsales.api.workers import Workers
 from medsales.cli.failures import Failed
 from medsales.cli.opening import DEFAULT, OUT, founded
-from medsales.company import Companies, storage
+from medsales.company import Companies, sealing, storage
 from medsales.settings import Settings
 
 GRACE = 5
@@ -32,12 +32,12 @@ def settings(host: str | None = None, port: int | None = None) -> Settings:
 
 def serve(settings: Settings, *, work: bool = True, first: First = lambda *_: None) -> None:
     """Answers over HTTP until told to end; then everything that was started is ended."""
-    logs.configure(settings.log_level, settings.log_format)
+    _let_itself_be_watched(settings)
     with (
         until_told_to_end(),
         closing(bound(settings.host, settings.port)) as door,
         storage(settings) as url,
-        closing(Companies(url, settings.connections)) as companies,
+        closing(Companies(url, settings.connections, sealing(settings))) as companies,
     ):
         founded(companies, DEFAULT)
         first(companies, address(settings.host, door))
@@ -46,11 +46,11 @@ def serve(settings: Settings, *, work: bool = True, first: First = lambda *_: No
 
 def work(settings: Settings, names: Sequence[str]) -> None:
     """The worker as a process of its own. Raises UnknownCompany."""
-    logs.configure(settings.log_level, settings.log_format)
+    _let_itself_be_watched(settings)
     with (
         until_told_to_end(),
         storage(settings) as url,
-        closing(Chosen(url, settings.connections, names)) as companies,
+        closing(Chosen(url, settings, names)) as companies,
     ):
         for name in names:
             companies[name].follower.positions()
@@ -64,8 +64,8 @@ def work(settings: Settings, names: Sequence[str]) -> None:
 class Chosen(Companies):
     """Only some of the companies, if any are named."""
 
-    def __init__(self, url: str, connections: int, chosen: Sequence[str]) -> None:
-        super().__init__(url, connections)
+    def __init__(self, url: str, settings: Settings, chosen: Sequence[str]) -> None:
+        super().__init__(url, settings.connections, sealing(settings))
         self.chosen = chosen
 
     def names(self) -> list[str]:
@@ -150,3 +150,8 @@ def _end(*_: object) -> None:
 def _on_ending(handler: Callable[[int, Any], None]) -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, handler)
+
+
+def _let_itself_be_watched(settings: Settings) -> None:
+    logs.configure(settings.log_level, settings.log_format)
+    tracing.configure()

@@ -135,6 +135,7 @@ def _try_to_ship(
 def _project(company: Company, console: Console) -> None:
     with console.status("Read models …"):
         company.follower.prepare()
+        company.follower.renew()
         worker = company.worker()
         worker.processes.prepare()
         worker.catch_up()

@@ -13,6 +13,11 @@ from psycopg.rows import DictRow, dict_row
 
 Db: TypeAlias = Cursor[DictRow]
 
+BEGIN_READING = (
+    "begin isolation level repeatable read read only; lock table positions in access share mode"
+)
+"""The lock comes before the snapshot, and keeps rebuilt read models from being swapped in until the
+end: a snapshot that finds the new tables, and is older than their rows, would find them empty."""
 OLDEST_SERVER = 150000
 COMPANY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -74,7 +79,7 @@ class Database(PostgresDatastore):
     def reading(self) -> Iterator[Db]:
         """One snapshot: everything read inside belongs to the same moment."""
         with self.get_connection() as conn:
-            conn.execute("begin isolation level repeatable read read only")
+            conn.execute(BEGIN_READING)
             try:
                 yield conn.cursor()
             finally:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
@@ -123,6 +124,7 @@ def envelope_to_json(envelope: Envelope) -> str:
     return _envelopes.dump_json(envelope).decode()
 
 
+@lru_cache(maxsize=64)  # the facts of one command share theirs, and stand side by side
 def envelope_from_json(metadata: bytes) -> Envelope:
     return _envelopes.validate_json(metadata)
 

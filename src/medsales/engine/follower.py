@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from medsales.engine import parking
+from medsales.engine.comparison import Difference
 from medsales.engine.database import Database, Db
 from medsales.engine.facts import Fact
-from medsales.engine.positions import advance, positions, start_at_zero
+from medsales.engine.positions import advance, current, positions, start_at_zero
 from medsales.engine.projection import Projection, Row, create_tables
-from medsales.engine.rebuild import Difference, Progress, Rebuild
+from medsales.engine.rebuild import Rebuild
 from medsales.engine.tail import Tail
 
 LOG = logging.getLogger(__name__)
 BATCH = 2000
 """Facts per transaction; what is held in memory at a time."""
+LONG_LOG = 20_000
+"""Facts that a new read model need not follow one after the other: it is rebuilt from them."""
+NO_CODE = ""
+"""What the rows of a read model were made by that has none yet."""
 GLANCE = 0.005
 """Seconds between two looks at the positions while somebody waits for them to move."""
 
@@ -56,25 +61,34 @@ class Follower:
         return any(row in projection.rows for projection in self.projections.values())
 
     def prepare(self) -> None:
-        """Makes missing tables; read models whose code has changed are built anew."""
+        """Makes missing tables. Of a long log they are filled by `renew`, sooner than by steps."""
         with self.database.writing() as db:
             db.execute("select pg_advisory_xact_lock('positions'::regclass::oid::int, 2)")
-            known = {r["name"]: r["fingerprint"] for r in db.execute("select * from positions")}
+            known = positions(db, self.projections)
+            head = db.execute("select coalesce(max(notification_id), 0) as head from facts")
+            made_by = None if (head.fetchone() or {})["head"] <= LONG_LOG else NO_CODE
             for name, projection in self.projections.items():
                 if name not in known:
                     create_tables(db, self.database.schema, type(projection))
-                    start_at_zero(db, projection)
-        changed = [
-            name
-            for name, projection in self.projections.items()
-            if known.get(name, projection.fingerprint()) != projection.fingerprint()
-        ]
-        if changed:
-            self.rebuild(changed)
+                    start_at_zero(db, projection, fingerprint=made_by)
+
+    def outdated(self) -> list[str]:
+        """Read models whose rows were made by other code. They serve as they are, and are not
+        followed, until they have been rebuilt."""
+        with self.database.cursor() as db:
+            up_to_date = current(db, self.projections.values())
+            return [name for name in positions(db, self.projections) if name not in up_to_date]
+
+    def renew(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Rebuilds what is outdated."""
+        if names := self.outdated():
+            LOG.info("the code of %s has changed: rebuilding", ", ".join(names))
+            self.rebuild(names, stopped=stopped)
 
     def step(self) -> int:
         """Brings the hindmost projections forward by one batch; returns the facts scanned."""
-        reached = self.positions()
+        with self.database.cursor() as db:
+            reached = current(db, self.projections.values())
         if not reached:
             return 0
         low = min(reached.values())
@@ -105,7 +119,8 @@ class Follower:
         names = [projection.name for projection in behind]
         last = news[-1]
         with self.database.following() as db:
-            if set(positions(db, names, lock=True).values()) != {news[0].position - 1}:
+            reached = current(db, behind, lock=True)
+            if reached != dict.fromkeys(names, news[0].position - 1):
                 return
             take_in(db, self.database.schema, behind, news)
             for projection in behind:
@@ -136,18 +151,16 @@ class Follower:
                 # Told at once by the worker of this process; one in another cannot tell.
                 self.moved.wait_for(lambda: self.reached.get(name, 0) >= position, GLANCE)
 
-    def rebuild(self, names: Iterable[str], progress: Progress = lambda *_: None) -> None:
+    def rebuild(self, names: Iterable[str], **how: Any) -> list[Difference]:
         """Builds read models anew beside the old ones, which serve until the swap."""
-        self._rebuild(names).rebuild(progress)
+        return self._rebuild(names, how).rebuild()
 
-    def verify(
-        self, names: Iterable[str], progress: Progress = lambda *_: None
-    ) -> list[Difference]:
+    def verify(self, names: Iterable[str], **how: Any) -> list[Difference]:
         """Recomputes read models from the facts and compares them with the stored rows."""
-        return self._rebuild(names).verify(progress)
+        return self._rebuild(names, how).verify()
 
-    def _rebuild(self, names: Iterable[str]) -> Rebuild:
-        return Rebuild(self.database, [self.projections[name] for name in names])
+    def _rebuild(self, names: Iterable[str], how: dict[str, Any]) -> Rebuild:
+        return Rebuild(self.database, [self.projections[name] for name in names], **how)
 
 
 TakeIn: TypeAlias = Callable[[Db, str, Sequence[Projection], News], None]

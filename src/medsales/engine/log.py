@@ -16,12 +16,14 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 from eventsourcing.postgres import PostgresApplicationRecorder
-from psycopg.sql import SQL
+from psycopg.rows import tuple_row
+from psycopg.sql import SQL, Composed
 
 from medsales.domain.kernel import Event, Sentence
 from medsales.engine.committer import Committer
 from medsales.engine.database import Database, Db
 from medsales.engine.facts import (
+    STORED,
     Draft,
     Envelope,
     Fact,
@@ -281,15 +283,20 @@ class Log(PostgresApplicationRecorder):
 
 def facts(db: Db, selection: Selection, limit: int) -> list[Fact[Any]]:
     """The first facts that match, in the order of the log."""
-    return [fact_from_row(row) for row in rows(db, selection, limit)]
+    with db.connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        return [Fact(row) for row in cursor.execute(*_query(STORED, selection, limit))]
 
 
 def rows(db: Db, selection: Selection, limit: int) -> list[dict[str, Any]]:
     """As `facts`, but as they are stored, byte for byte."""
+    return db.execute(*_query("*", selection, limit)).fetchall()
+
+
+def _query(columns: LiteralString, selection: Selection, limit: int) -> tuple[Composed, list[Any]]:
     parts = list(selection.conditions())
     where = SQL(" and ").join(SQL(condition) for condition, _ in parts)
-    query = SQL("select * from facts where {} order by notification_id limit %s").format(where)
-    return db.execute(query, [*(value for _, value in parts), limit]).fetchall()
+    query = SQL("select {} from facts where {} order by notification_id limit %s")
+    return query.format(SQL(columns), where), [*(value for _, value in parts), limit]
 
 
 def _append(db: Db, requests: Sequence[Request]) -> list[Appended]:

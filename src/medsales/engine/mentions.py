@@ -18,7 +18,7 @@ Collect: TypeAlias = Callable[[Any, set[str]], None]
 """Adds the ids that are in a value to a set."""
 
 
-class Mention(Row, key=("subject", "position")):
+class Mention(Row, key=("subject", "position"), ledger=True):
     """A fact that names a subject without being its own."""
 
     subject: str

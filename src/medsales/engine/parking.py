@@ -224,7 +224,7 @@ def decided_about(fact: Fact[Any]) -> str | None:
     try:
         return name if fact.event else None
     except ValueError as error:
-        LOG.error("nobody can read what was decided at position %s: %s", fact.position, error)
+        LOG.error("position %s cannot be read: %s", fact.position, told(error))  # noqa: TRY400
         return None
 
 

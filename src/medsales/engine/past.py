@@ -79,6 +79,16 @@ def at_time(db: Db, moment: datetime) -> int:
     return int(row["position"])
 
 
+def time_of(db: Db, position: int) -> datetime:
+    """When a fact was recorded. Raises LookupError where there is none."""
+    query = "select recorded_at from facts where notification_id = %s"
+    row = db.execute(query, (position,)).fetchone()
+    if row is None:
+        raise LookupError(f"there is no position {position}")
+    recorded_at: datetime = row["recorded_at"]
+    return recorded_at
+
+
 HALVING = """
     with recursive search(low, high) as (
         select 0::bigint, coalesce(max(notification_id), 0) from facts
@@ -121,6 +131,7 @@ class Past:
     projections: tuple[Projection, ...]
     moment: Moment
     scope: Scope
+    taken_in: set[str] = field(default_factory=set)
 
     def opening(self) -> Composed:
         """Sent in one go. Whoever swaps tables in waits for us, or we for him."""
@@ -150,15 +161,16 @@ class Past:
             self._take_in_everything()
 
     def take_in(self, about: Sequence[str]) -> None:
-        """The rows of some subjects, and of those near to them, instead of what was there."""
-        near = sorted({*about, *self._mentioning(about)})
-        facts = self._facts_of(near)
-        named = {id for fact in facts for id in self._far(fact)} - set(near)
-        if named:
-            facts += self._facts_of(sorted(named))
+        """The rows of some subjects, and of those near to them."""
+        near = {*about, *self._mentioning(about)} - self.taken_in
+        facts = self._facts_of(near, about)
+        named = {id for fact in facts for id in self._far(fact)} - near - self.taken_in
+        facts += self._facts_of(named) if named else []
+        self.taken_in.update(near, named)
         copy_new(self.db, TEMPORARY, self._wanted(fold(self._folding(), facts)))
 
     def clear(self) -> None:
+        self.taken_in.clear()
         tables = [Identifier(TEMPORARY, row.table) for row in self.scope.rows]
         self.db.execute(SQL("truncate ") + SQL(", ").join(tables))
 
@@ -193,23 +205,26 @@ class Past:
             kinds = self.scope.mentions
             yield from (id for id in mentioned(fact.event) if id.partition(":")[0] in kinds)
 
-    def _facts_of(self, subjects: Sequence[str]) -> list[Fact[Any]]:
-        query = self._facts(SQL("originator_id = any({})").format(Literal(list(subjects))))
+    def _facts_of(self, subjects: Iterable[str], whole: Iterable[str] = ()) -> list[Fact[Any]]:
+        """Of whole streams all facts: whom they name may matter, although no row follows."""
+        of = SQL("originator_id = any({}) and ({} or originator_id = any({}))").format(
+            Literal(list(subjects)), self._handled(), Literal(list(whole))
+        )
         with self.db.connection.cursor(row_factory=tuple_row) as found:
-            return [Fact(row) for row in found.execute(query)]
+            return [Fact(row) for row in found.execute(self._facts(of))]
+
+    def _handled(self) -> Composed:
+        """Other facts change none of the rows."""
+        names = sorted({name for p in self._folding() for name in p.handlers})
+        return SQL("topic = any({})").format(Literal(names))
 
     def _facts(self, condition: Composable) -> Composed:
-        """Only what the handlers take in: other facts change none of the rows."""
-        return SQL(
-            "select {stored} from {facts} where {condition} and topic = any({topics})"
-            " and {moment} order by {order}"
-        ).format(
-            stored=SQL(STORED),
-            facts=Identifier(self.schema, "facts"),
-            condition=condition,
-            topics=Literal(sorted({name for p in self._folding() for name in p.handlers})),
-            moment=self.moment.condition(),
-            order=self.moment.order(),
+        return SQL("select {} from {} where {} and {} order by {}").format(
+            SQL(STORED),
+            Identifier(self.schema, "facts"),
+            condition,
+            self.moment.condition(),
+            self.moment.order(),
         )
 
     def _folding(self) -> list[Projection]:
@@ -230,7 +245,8 @@ class Past:
         some: list[Fact[Any]] = []
         with ServerCursor(self.db.connection, "everything", row_factory=tuple_row) as found:
             found.itersize = CHUNK
-            for fact in map(Fact, found.execute(self._facts(SQL("true")))):
+            for row in found.execute(self._facts(self._handled())):
+                fact: Fact[Any] = Fact(row)
                 if len(some) >= CHUNK and fact.subject != some[-1].subject:
                     yield some
                     some = []

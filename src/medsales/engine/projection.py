@@ -5,16 +5,21 @@ put a row, set some columns, add to numbers, drop a row. Changes to the same row
 memory first, so a batch costs a few statements however many facts it holds.
 """
 
+import gc
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache, lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from types import NoneType
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticUndefined, to_json
 
@@ -38,20 +43,26 @@ SQL_TYPES: dict[type, str] = {
 }
 
 
+Key: TypeAlias = tuple[str | int, ...]
+
+
 class Row(BaseModel):
     """One line of a read model: `class OnHand(Row, key=("product", "place"))`.
 
     Every column outside the key has a default, which stands for "nothing has happened yet"; what is
     added to begins at zero. A row belongs to one subject: only its facts change it. What facts of
     several subjects change is `shared`, and they only add to it. So rows do not depend on the order
-    in which the streams of different subjects are read.
+    in which the streams of different subjects are read. The rows of a `ledger` are put once, each
+    by the fact whose position is in its key, and never change: they are written fastest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     key: ClassVar[tuple[str, ...]]
+    key_of: ClassVar[Callable[[dict[str, Any]], Key]]
     table: ClassVar[str]
     indexes: ClassVar[tuple[tuple[str, ...], ...]]
     shared: ClassVar[bool]
+    ledger: ClassVar[bool]
 
     def __init_subclass__(
         cls,
@@ -59,18 +70,25 @@ class Row(BaseModel):
         indexes: tuple[tuple[str, ...], ...] = (),
         *,
         shared: bool = False,
+        ledger: bool = False,
         **_: Any,
     ) -> None:
         super().__init_subclass__()
         cls.key = key
+        cls.key_of = _getter(key)
         cls.indexes = indexes
         cls.shared = shared
+        cls.ledger = ledger
         cls.table = "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__)[1:]
+        if shared or ledger:
+            # A word that is not allowed costs nothing where it is.
+            for word in {"put", "set", "add", "drop"} - {"add" if shared else "put"}:
+                setattr(cls, word, cls.refuse)
 
     @classmethod
     def put(cls, **columns: Any) -> "Change":
         """The whole row, whatever was there before."""
-        return Change(cls, tuple(columns[name] for name in cls.key), columns, {}, fresh=True)
+        return Change(cls, cls.key_of(columns), columns, {}, True)
 
     @classmethod
     def set(cls, *key: str | int, **columns: Any) -> "Change":
@@ -86,16 +104,41 @@ class Row(BaseModel):
     def drop(cls, *key: str | int) -> "Change":
         return Change(cls, key, {}, {}, gone=True)
 
+    @classmethod
+    def refuse(cls, *_: Any, **__: Any) -> "Change":
+        raise TypeError(
+            f"{cls.__name__} is shared by several subjects: only add to it"
+            if cls.shared
+            else f"{cls.__name__} is a ledger: its rows are put once and never changed"
+        )
+
 
 class Change(NamedTuple):
-    """What happens to one row."""
+    """What happens to a row; also all that happens to it in a batch, as if it were one change."""
 
     row: type[Row]
-    key: tuple[str | int, ...]
+    key: Key
     values: dict[str, Any]
     amounts: dict[str, Any]
     fresh: bool = False
+    """Whatever was there before does not count."""
     gone: bool = False
+
+    def then(self, later: "Change") -> "Change":
+        """Both, one after the other; neither is to be used again."""
+        if self.row.ledger:
+            self.row.refuse()
+        if later.fresh or later.gone:
+            return later
+        if self.gone:
+            return later._replace(fresh=True)
+        for column, value in later.values.items():
+            self.values[column] = value
+            self.amounts.pop(column, None)
+        for column, amount in later.amounts.items():
+            sums = self.values if column in self.values else self.amounts
+            sums[column] = sums.get(column, 0) + amount
+        return self
 
 
 Changes: TypeAlias = Iterable[Change]
@@ -137,125 +180,191 @@ class Projection:
         return handler(self, fact) if handler else ()
 
 
-@dataclass(slots=True)
-class Net:
-    """All changes to one row in a batch, as if they were one."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    amounts: dict[str, Any] = field(default_factory=dict)
-    fresh: bool = False
-    gone: bool = False
-
-    def then(self, change: Change) -> None:
-        if change.fresh or change.gone:
-            self.values, self.amounts, self.fresh = {}, {}, True
-        self.gone = change.gone
-        self.values |= change.values
-        self.amounts = {c: n for c, n in self.amounts.items() if c not in change.values}
-        for column, amount in change.amounts.items():
-            if column in self.values:
-                self.values[column] += amount
-            else:
-                self.amounts[column] = self.amounts.get(column, 0) + amount
-
-
-Batch: TypeAlias = dict[type[Row], dict[tuple[str | int, ...], Net]]
+Batch: TypeAlias = dict[type[Row], dict[Key, Change]]
 
 
 def fold(projections: Sequence[Projection], facts: Iterable[Fact[Any]]) -> Batch:
     """What a run of facts does to the rows of these projections."""
     batch: Batch = {row: {} for projection in projections for row in projection.rows}
+    takers: dict[str, list[Callable[[Fact[Any]], Changes]]] = {}
     for fact in facts:
-        for projection in projections:
-            for change in projection.changes(fact):
-                if change.row.shared and (change.values or change.fresh or change.gone):
-                    raise TypeError(
-                        f"{change.row.__name__} is shared by several subjects: only add to it"
-                    )
-                batch[change.row].setdefault(change.key, Net()).then(change)
+        if fact.name not in takers:
+            takers[fact.name] = [each.changes for each in projections if fact.name in each.handlers]
+        for changes in takers[fact.name]:
+            for change in changes(fact):
+                rows, key = batch[change.row], change.key
+                rows[key] = rows[key].then(change) if key in rows else change
     return batch
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keeps the search for cycles out of a batch, where it takes a third of the time: a batch makes
+    some hundred thousand objects, which have none, and drops them."""
+    searching = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searching:
+            gc.enable()
+
+
 def write(db: Db, schema: str, batch: Batch) -> None:
-    """Brings a batch into the tables of a schema: at most a few statements per table and shape."""
-    for row, nets in batch.items():
-        gone = [dict(zip(row.key, key, strict=True)) for key, net in nets.items() if net.gone]
-        if gone:
-            db.execute(_delete(row, schema), (to_json(gone).decode(),))
-        for shape, lines in _by_shape(row, nets).items():
-            db.execute(_upsert(row, schema, *shape), (to_json(lines).decode(),))
+    """Brings a batch into the tables of a schema: a few statements per table."""
+    for row, changes in batch.items():
+        if row.ledger:
+            _copy(db, schema, row, changes)
+        else:
+            _delete(db, schema, row, changes)
+            _upsert(db, schema, row, changes)
 
 
 def copy_new(db: Db, schema: str, batch: Batch) -> None:
     """As `write`, for rows whose whole life is in the batch, into tables that hold none of them."""
-    for row, nets in batch.items():
-        whole = list(lines(row, nets))
-        if whole:
-            db.execute(_insert(row, schema), (to_json(whole).decode(),))
+    for row, changes in batch.items():
+        _copy(db, schema, row, changes)
 
 
-def lines(row: type[Row], nets: dict[tuple[str | int, ...], Net]) -> Iterator[dict[str, Any]]:
+def lines(row: type[Row], changes: Mapping[Key, Change]) -> Iterator[tuple[Any, ...]]:
     """The rows that these changes leave where there was nothing before."""
-    defaults = _defaults(row)
-    for key, net in nets.items():
-        if not net.gone:
-            begun = {**dict(zip(row.key, key, strict=True)), **defaults, **net.values}
-            yield begun | {column: begun[column] + n for column, n in net.amounts.items()}
+    form = _form(row)
+    return (form.line(change) for change in changes.values() if not change.gone)
+
+
+def _copy(db: Db, schema: str, row: type[Row], changes: Mapping[Key, Change]) -> None:
+    if changes:
+        with db.copy(_copying(row, schema)) as copy:
+            copy.set_types(_form(row).types)
+            for line in lines(row, changes):
+                copy.write_row(line)
+
+
+def _delete(db: Db, schema: str, row: type[Row], changes: Mapping[Key, Change]) -> None:
+    gone = [dict(zip(row.key, key, strict=True)) for key, change in changes.items() if change.gone]
+    if gone:
+        db.execute(_deletion(row, schema), (to_json(gone).decode(),), prepare=True)
 
 
 Shape: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-def _by_shape(row: type[Row], nets: dict[tuple[str | int, ...], Net]) -> dict[Shape, list[Any]]:
-    """Lines that are written by the same statement: same columns set, same columns added to."""
+def _upsert(db: Db, schema: str, row: type[Row], changes: Mapping[Key, Change]) -> None:
+    """One statement for all changes that set the same columns and add to the same."""
     shapes: dict[Shape, list[Any]] = {}
-    defaults = _defaults(row)
-    for key, net in nets.items():
-        if not net.gone:
-            line = {**defaults, **net.values, **net.amounts, **dict(zip(row.key, key, strict=True))}
-            to_set = tuple(defaults) if net.fresh else tuple(sorted(set(net.values) - set(row.key)))
-            to_add = () if net.fresh else tuple(sorted(net.amounts))
-            shapes.setdefault((to_set, to_add), []).append(line)
-    return shapes
+    form = _form(row)
+    for change in changes.values():
+        if not change.gone:
+            shapes.setdefault(form.shape(change), []).append(form.whole(change))
+    for shape, whole in shapes.items():
+        db.execute(_upserting(row, schema, *shape), (to_json(whole).decode(),), prepare=True)
 
 
-def _defaults(row: type[Row]) -> dict[str, Any]:
-    return {
+@dataclass(frozen=True)
+class _Form:
+    """How changes to the rows of one table are written."""
+
+    row: type[Row]
+    defaults: dict[str, Any]
+    types: list[str]
+    adapted: dict[str, Callable[[Any], Any]]
+    """What psycopg does not take as it is."""
+    in_order: Callable[[dict[str, Any]], tuple[Any, ...]]
+
+    def line(self, change: Change) -> tuple[Any, ...]:
+        whole = self.whole(change)
+        if self.adapted:
+            whole = {**whole, **self._adapted(whole)}
+        return self.in_order(whole)
+
+    def _adapted(self, whole: dict[str, Any]) -> dict[str, Any]:
+        return {
+            column: adapt(whole[column])
+            for column, adapt in self.adapted.items()
+            if whole[column] is not None
+        }
+
+    def whole(self, change: Change) -> dict[str, Any]:
+        """Every column, as the change leaves it where there was nothing before."""
+        if len(change.values) == len(self.types):
+            return change.values
+        key = dict(zip(self.row.key, change.key, strict=True))
+        whole = {**self.defaults, **key, **change.values, **change.amounts}
+        if len(whole) > len(self.types):
+            unknown = whole.keys() - self.row.model_fields.keys()
+            raise TypeError(f"{self.row.__name__} has no column {', '.join(sorted(unknown))}")
+        return whole
+
+    def shape(self, change: Change) -> Shape:
+        if change.fresh:
+            return tuple(self.defaults), ()
+        return tuple(sorted(change.values)), tuple(sorted(change.amounts))
+
+
+@cache
+def _form(row: type[Row]) -> _Form:
+    columns = {name: sql_type(info.annotation) for name, info in row.model_fields.items()}
+    defaults = {
         name: info.get_default(call_default_factory=True)
         for name, info in row.model_fields.items()
         if name not in row.key
     }
+    types = {name: kind.removesuffix(" not null") for name, kind in columns.items()}
+    adapted = {name: adapt for name, kind in types.items() if (adapt := _adapted(kind))}
+    return _Form(row, defaults, list(types.values()), adapted, _getter(tuple(types)))
 
 
-def _upsert(row: type[Row], schema: str, to_set: Sequence[str], to_add: Sequence[str]) -> Composed:
+def _adapted(kind: str) -> Callable[[Any], Any] | None:
+    if kind.endswith("[]"):
+        return list
+    return _as_jsonb if kind == "jsonb" else None
+
+
+def _as_jsonb(value: Any) -> Jsonb:
+    return Jsonb(value, dumps=to_json)
+
+
+def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """What takes these values out of a dictionary, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
+
+
+# Statements, made once per table ------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1000)
+def _copying(row: type[Row], schema: str) -> bytes:
+    query = SQL("copy {} ({}) from stdin (format binary)")
+    columns = SQL(", ").join(map(Identifier, row.model_fields))
+    return query.format(Identifier(schema, row.table), columns).as_bytes()
+
+
+@lru_cache(maxsize=1000)
+def _upserting(row: type[Row], schema: str, to_set: Sequence[str], to_add: Sequence[str]) -> bytes:
     columns = SQL(", ").join(map(Identifier, row.model_fields))
     settings = [SQL("{0} = excluded.{0}").format(Identifier(c)) for c in to_set]
     settings += [SQL("{0} = t.{0} + excluded.{0}").format(Identifier(c)) for c in to_add]
     then = SQL("update set ") + SQL(", ").join(settings) if settings else SQL("nothing")
-    return SQL(
+    query = SQL(
         "insert into {table} as t ({columns})"
         " select {columns} from jsonb_populate_recordset(null::{table}, %s::jsonb)"
         " on conflict ({key}) do {then}"
-    ).format(
-        table=Identifier(schema, row.table),
-        columns=columns,
-        key=SQL(", ").join(map(Identifier, row.key)),
-        then=then,
     )
-
-
-def _insert(row: type[Row], schema: str) -> Composed:
-    return SQL(
-        "insert into {table} select * from jsonb_populate_recordset(null::{table}, %s::jsonb)"
-    ).format(table=Identifier(schema, row.table))
-
-
-def _delete(row: type[Row], schema: str) -> Composed:
     key = SQL(", ").join(map(Identifier, row.key))
-    return SQL(
+    table = Identifier(schema, row.table)
+    return query.format(table=table, columns=columns, key=key, then=then).as_bytes()
+
+
+@lru_cache(maxsize=1000)
+def _deletion(row: type[Row], schema: str) -> bytes:
+    query = SQL(
         "delete from {table} where ({key}) in"
         " (select {key} from jsonb_populate_recordset(null::{table}, %s::jsonb))"
-    ).format(table=Identifier(schema, row.table), key=key)
+    )
+    key = SQL(", ").join(map(Identifier, row.key))
+    return query.format(table=Identifier(schema, row.table), key=key).as_bytes()
 
 
 def create_tables(db: Db, schema: str, projection: type[Projection], *, bare: bool = False) -> None:

@@ -8,12 +8,14 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as any_of
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import SpawnProcess
 from typing import Any
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import PersistenceError
+from psycopg import Cursor
 from psycopg.errors import DeadlockDetected, LockNotAvailable
+from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
 from medsales.engine import parking, parts
@@ -102,13 +104,20 @@ class Rebuild:
     def _alone(self, shadow: str, place: int) -> Iterator[None]:
         """One at a time; the lock goes with the connection when the process dies."""
         self.shadow = shadow
-        lock = SQL("{}('positions'::regclass::oid::int, %s)")
+        lock = "('positions'::regclass::oid::int, %s)"
         with self.database.get_connection() as conn:
-            conn.execute(lock.format(SQL("select pg_advisory_lock")), (place,))
+            while not _is_true(conn.execute(f"select pg_try_advisory_lock{lock} as is", (place,))):
+                self._go_on()
+                time.sleep(PAUSE)
             try:
                 yield
             finally:
-                conn.execute(lock.format(SQL("select pg_advisory_unlock")), (place,))
+                if not conn.closed:
+                    conn.execute(f"select pg_advisory_unlock{lock}", (place,))
+
+    def _go_on(self) -> None:
+        if self.stopped():
+            raise Stopped
 
     # Building
 
@@ -185,7 +194,7 @@ class Rebuild:
     def _have_parts_taken(self, job: Job, count: int, counted: "_Counted") -> None:
         context, modules = get_context("spawn"), parts.modules_of_events()
         told: list[Connection] = []
-        processes: list[BaseProcess] = []
+        processes: list[SpawnProcess] = []
         try:
             for _ in range(count):
                 hears, tells = context.Pipe(duplex=False)
@@ -216,8 +225,7 @@ class Rebuild:
 
     def _told(self, counted: "_Counted") -> Callable[[int], None]:
         def tell(number: int) -> None:
-            if self.stopped():
-                raise Stopped
+            self._go_on()
             if number:
                 counted.add(number)
 
@@ -242,8 +250,7 @@ class Rebuild:
             with self.database.following() as db:
                 if not self._step(db, targets):
                     return
-            if self.stopped():
-                raise Stopped
+            self._go_on()
 
     def _step(self, db: Db, targets: Mapping[str, int]) -> int:
         reached = self._reached(db)
@@ -300,6 +307,7 @@ class Rebuild:
         with self._same_position(comparable) as db:
             for name, projection in self.chosen.items():
                 for row in projection.rows:
+                    self._go_on()
                     if name in comparable:
                         found.append(compared(db, row, self.database.schema, self.shadow))
                     else:
@@ -345,8 +353,7 @@ class Rebuild:
             self._catch_up(dict.fromkeys(self.chosen, self._head()))
             if self._swapped():
                 return
-            if self.stopped():
-                raise Stopped
+            self._go_on()
             time.sleep(PAUSE)
 
     def _swapped(self) -> bool:
@@ -399,6 +406,10 @@ class _Counted:
     def add(self, number: int) -> None:
         self.done += number
         self.progress(self.done, self.total)
+
+
+def _is_true(answer: Cursor[DictRow]) -> bool:
+    return bool((answer.fetchone() or {})["is"])
 
 
 def _forget(db: Db, shadow: str) -> None:

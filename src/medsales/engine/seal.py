@@ -1,192 +1,260 @@
-"""The seal: a Merkle tree over the log, kept in tiles, and signed heads that link to each other.
+"""The sealer: hashes each new fact once, signs a head over all of them, tells it to those outside.
 
-Each fact is hashed once, in the order of the log; `audit/` says what is hashed and how it is
-proved. A tile only grows, a head is never changed: the database refuses both.
+It signs nothing that does not continue what was sealed before: an edited tree, a log that has
+become shorter, or a head that is known outside and missing here, stop it until somebody looks.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import psycopg
 from eventsourcing.persistence import PersistenceError
-from psycopg.rows import tuple_row
 
 from medsales.audit import findings
-from medsales.audit.chain import Chain, Witness
+from medsales.audit.chain import Chain
 from medsales.audit.findings import Finding
 from medsales.audit.heads import NOTHING, Head, Key
-from medsales.audit.leaf import canonical_line, moment
-from medsales.audit.merkle import HASH, full_root, leaf_hash, node_hash, split
+from medsales.audit.leaf import moment
+from medsales.audit.merkle import leaf_hash
+from medsales.engine import witness
 from medsales.engine.database import Database, Db
-from medsales.engine.sealing_key import SealingKey
-from medsales.engine.witness import Ways, head_lines
+from medsales.engine.sealed import head_batch, keys_of, last_head, lines, log_of
+from medsales.engine.sealing_key import SealingKey, existing, key_in, next_to
+from medsales.engine.tiles import SealBroken, edge_of, grown, leaves_in, tiles_for, write_tiles
 
 LOG = logging.getLogger(__name__)
 BATCH = 4096
 """Facts that are hashed in one transaction."""
-TILE = 256 * HASH
-"""Bytes of a full tile."""
-SEALING = "select pg_advisory_xact_lock('seal_heads'::regclass::oid::int, 0)"
-FACTS = (
-    "select notification_id, originator_id, originator_version, topic, state, metadata,"
-    " effective_at, recorded_at, event_id::text from facts where notification_id > %s"
-    " and notification_id <= %s order by notification_id limit %s"
-)
-"""What `canonical_line` takes, in its order."""
+ONE_AT_A_TIME = "select pg_advisory_xact_lock('seal_heads'::regclass::oid::int, 0)"
+NOW = "select greatest(clock_timestamp(), (select max(sealed_at) from seal_heads)) as now"
+Progress = Callable[[int, int], None]
 
 
-class SealBroken(Exception):
-    """The log is not what was sealed, so nothing more is signed."""
+@dataclass(frozen=True)
+class Sealing:
+    """Who signs, how often, and who outside is told."""
 
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.en)
-        self.finding = finding
-
-
-class NotSealed(Exception):
-    """No head covers this position yet."""
-
-    def __init__(self, position: int, sealed: int) -> None:
-        super().__init__(f"position {position} is not sealed yet; the seal covers {sealed} facts")
-        self.position = position
-        self.sealed = sealed
+    key: Path
+    every: float = 5.0
+    """Seconds between two heads at least."""
+    file: Path | None = None
+    webhook: str | None = None
+    authority: str | None = None
+    """The address of an RFC 3161 authority."""
 
 
-class Tile(NamedTuple):
-    level: int
-    tile: int
-    hashes: bytes
+class OtherKey(Exception):
+    """This installation's key is not the one that signs this log."""
 
 
-class Tiles:
-    """The hashes of a tree, as far as tiles of it are at hand."""
+class Sealer:
+    """Seals the log of one company; any number of these may be at it."""
 
-    def __init__(self, tiles: Iterable[Tile]) -> None:
-        self.tiles: Mapping[tuple[int, int], bytes] = {
-            (tile.level, tile.tile): tile.hashes for tile in tiles
-        }
+    def __init__(self, database: Database, sealing: Sealing) -> None:
+        self.database = database
+        self.sealing = sealing
+        self.next_at = 0.0
+        self.thread: threading.Thread | None = None
+        self.enough = threading.Event()
 
-    def span(self, start: int, end: int) -> bytes:
-        """The root over the leaves from start up to end, as proofs ask for it."""
-        size = end - start
-        if size & (size - 1) == 0 and start % size == 0:
-            level = size.bit_length() - 1
-            return self.subtree(level, start >> level)
-        middle = start + split(size)
-        return node_hash(self.span(start, middle), self.span(middle, end))
+    def step(self) -> None:
+        """Has what is new sealed, if it is time, in a thread of its own: nobody waits for it."""
+        at_it = self.thread is not None and self.thread.is_alive()
+        if not at_it and time.monotonic() >= self.next_at:
+            self.next_at = time.monotonic() + self.sealing.every
+            self.thread = threading.Thread(target=self._step, name="sealer")
+            self.thread.start()
 
-    def subtree(self, level: int, index: int) -> bytes:
-        """The root of a full subtree. Raises SealBroken where its tile is missing or too short."""
-        height, inner = divmod(level, 8)
-        first = index << inner
-        hashes = self.tiles.get((height, first >> 8), b"")
-        start, end = (first & 255) * HASH, ((first & 255) + (1 << inner)) * HASH
-        if end > len(hashes):
-            raise SealBroken(tile_missing(height, first >> 8))
-        return full_root([hashes[at : at + HASH] for at in range(start, end, HASH)])
+    def finish(self) -> None:
+        """Lets the thread end after the batch at hand, and waits for it."""
+        if self.thread is not None:
+            self.enough.set()
+            self.thread.join()
+            self.enough.clear()
+
+    def _step(self) -> None:
+        """Whatever is wrong is told, and tried again at the next step; the log goes on."""
+        try:
+            self.seal()
+        except SealBroken as broken:
+            LOG.error("sealing %s: %s", self.database.company, broken.finding.en)  # noqa: TRY400 - nobody asks where
+        except (PersistenceError, psycopg.Error, OSError, ValueError, OtherKey) as error:
+            LOG.warning("sealing %s: %s", self.database.company, " ".join(str(error).split()))
+
+    def seal(self, progress: Progress = lambda *_: None) -> Head | None:
+        """Seals up to the end of the log, now; the last head, none for a log without a fact.
+
+        Raises SealBroken or OtherKey, and then has signed nothing.
+        """
+        while not self.enough.is_set() and self._grow(progress):
+            pass
+        with self._alone() as db:
+            head = self._sign(db)
+        if head is not None:
+            self._tell(head)
+        return head
+
+    @contextmanager
+    def _alone(self) -> Iterator[Db]:
+        with self.database.writing() as db:
+            db.execute(ONE_AT_A_TIME)
+            yield db
+
+    def _grow(self, progress: Progress) -> int:
+        """Hashes the next facts; returns how many."""
+        with self._alone() as db:
+            edge = edge_of(db)
+            after = leaves_in(edge)
+            found = lines(db, after, 2**62, BATCH)
+            for expected, (position, _) in enumerate(found, start=after + 1):
+                if position != expected:
+                    raise SealBroken(findings.missing(expected, position - 1))
+            if found:
+                hashes = b"".join(leaf_hash(line) for _, line in found)
+                write_tiles(db, list(grown(edge, hashes)))
+        progress(after + len(found), after + len(found))
+        return len(found)
+
+    def _sign(self, db: Db) -> Head | None:
+        last = last_head(db)
+        key = self._key(db)
+        size = leaves_in(edge_of(db))
+        self._continues(db, last, size)
+        if size == (last.size if last else 0):
+            return last
+        root = tiles_for(db, size - 1).span(0, size)
+        number, previous = (last.number + 1, last.hash()) if last else (1, NOTHING)
+        head = Head(log_of(db), number, size, root, _now(db), previous, key.id)
+        head = replace(head, signature=key.sign(head.signed()))
+        db.execute(
+            "insert into seal_heads values (%s, %s, %s, %s, %s, %s, %s)",
+            (number, size, root, head.sealed_at, previous, key.id, head.signature),
+        )
+        return head
+
+    def _continues(self, db: Db, last: Head | None, size: int) -> None:
+        """Raises SealBroken unless the log, the tree and those outside know the last head."""
+        in_log = _end_of_log(db)
+        if in_log < size:
+            raise SealBroken(findings.missing(in_log + 1, size))
+        if last is not None:
+            chain = Chain(last.log, keys_of(db))
+            _raise_first([*chain.check_keys(), *chain.check_alone(last)])
+            if size < last.size or tiles_for(db, last.size - 1).span(0, last.size) != last.root:
+                raise SealBroken(findings.not_signed_over(1, last.size, last.number))
+        if self.sealing.file is not None:
+            _raise_first([*_against(db, witness.last_in(self.sealing.file, log_of(db)), last)])
+
+    # Keys
+
+    def _key(self, db: Db) -> SealingKey:
+        """The installation's key, which becomes this log's if it has none. Raises OtherKey."""
+        key = key_in(self.sealing.key)
+        keys = keys_of(db)
+        if not keys:
+            first = Key(key.id, key.public, _now(db))
+            insert_key(db, first)
+        elif keys[-1].id != key.id:
+            raise OtherKey(
+                f"the log of {self.database.company} is sealed with the key {keys[-1].id[:16]}…,"
+                f" but {self.sealing.key} holds {key.id[:16]}…"
+            )
+        return key
+
+    def rotate(self) -> Key:
+        """Makes the key that waits beside the present one its successor in this log.
+
+        Harmless when it is so already. Raises OtherKey.
+        """
+        successor = key_in(next_to(self.sealing.key))
+        with self._alone() as db:
+            keys = keys_of(db)
+            if not keys or keys[-1].id != successor.id:
+                present = self._key(db)
+                key = Key(successor.id, successor.public, _now(db), present.id)
+                insert_key(db, replace(key, signature=present.sign(key.signed(log_of(db)))))
+            return keys_of(db)[-1]
+
+    # Outside
+
+    def _tell(self, head: Head) -> None:
+        """Tells those outside who do not know the last head yet; what fails is tried next time."""
+        if self.sealing.file is not None:
+            self._write_down(self.sealing.file)
+        ways = (
+            ("webhook", witness.posted, self.sealing.webhook),
+            ("timestamp", witness.stamped, self.sealing.authority),
+        )
+        for way, tell, address in ways:
+            if address and not self._told(head, way):
+                try:
+                    self._remember(head, way, tell(address, head))
+                except witness.NotTold as error:
+                    LOG.warning("sealing %s: %s", self.database.company, error)
+
+    def _write_down(self, path: Path) -> None:
+        """All heads that the file does not have yet."""
+        with self._alone() as db:
+            known = witness.last_in(path, log_of(db))
+            at = known.number if known else 0
+            while news := head_batch(db, after=at):
+                witness.append(path, news)
+                at = news[-1].number
+
+    def _told(self, head: Head, way: str) -> bool:
+        with self.database.cursor() as db:
+            query = "select from seal_witnesses where head = %s and way = %s"
+            return db.execute(query, (head.number, way)).fetchone() is not None
+
+    def _remember(self, head: Head, way: str, answer: bytes) -> None:
+        with self.database.writing() as db:
+            db.execute(
+                "insert into seal_witnesses (head, way, answer) values (%s, %s, %s)"
+                " on conflict do nothing",
+                (head.number, way, answer),
+            )
 
 
-def tile_missing(level: int, tile: int) -> Finding:
-    width = 256 << 8 * level
-    return findings.tile_changed(level, tile, tile * width + 1, (tile + 1) * width)
+def _against(db: Db, outside: Head | None, last: Head | None) -> Iterator[Finding]:
+    """Whether the last head that is known outside is here as well."""
+    if outside is None:
+        return
+    if last is None or last.number < outside.number:
+        at = (last.number, last.size) if last else (0, 0)
+        yield findings.cut_off(outside.number, outside.size, outside.sealed_at, *at)
+    elif [head.signed() for head in head_batch(db, outside.number - 1, 1)] != [outside.signed()]:
+        yield findings.forked(outside.number, outside.size, outside.sealed_at)
 
 
-def tiles_for(db: Db, *leaves: int) -> Tiles:
-    """All tiles on the way from these leaves (from 0) to the root, in one round trip.
-
-    What proofs need beside the way stands in the same tiles.
-    """
-    wanted = {(level, leaf >> 8 * (level + 1)) for leaf in leaves for level in range(8)}
-    levels, tiles = zip(*wanted, strict=True)
-    rows = db.execute(
-        "select level, tile, hashes from seal_tiles join"
-        " unnest(%s::int[], %s::bigint[]) as wanted (level, tile) using (level, tile)",
-        (list(levels), list(tiles)),
-        prepare=True,
-    )
-    return Tiles(Tile(**row) for row in rows)
-
-
-def edge_of(db: Db) -> dict[int, Tile]:
-    """The last tile of each level."""
-    rows = db.execute(
-        "select last.* from generate_series(0, 7) as levels (level), lateral (select t.level,"
-        " t.tile, t.hashes from seal_tiles t where t.level = levels.level"
-        " order by t.tile desc limit 1) as last",
-        prepare=True,
-    )
-    return {row["level"]: Tile(**row) for row in rows}
-
-
-def leaves_in(edge: Mapping[int, Tile]) -> int:
-    """How many facts have been hashed."""
-    last = edge.get(0)
-    return last.tile * 256 + len(last.hashes) // HASH if last else 0
-
-
-def grown(edge: Mapping[int, Tile], hashes: bytes, level: int = 0) -> Iterator[Tile]:
-    """The tiles that are new or longer when these hashes follow at a level."""
-    last = edge.get(level, Tile(level, 0, b""))
-    if len(last.hashes) == TILE:
-        last = Tile(level, last.tile + 1, b"")
-    row = last.hashes + hashes
-    full: list[bytes] = []
-    for n, start in enumerate(range(0, len(row), TILE)):
-        tile = Tile(level, last.tile + n, row[start : start + TILE])
-        yield tile
-        if len(tile.hashes) == TILE:
-            full.append(full_root([tile.hashes[at : at + HASH] for at in range(0, TILE, HASH)]))
-    if full:
-        yield from grown(edge, b"".join(full), level + 1)
-
-
-def write_tiles(db: Db, tiles: Sequence[Tile]) -> None:
-    levels, numbers, hashes = zip(*tiles, strict=True)
+def insert_key(db: Db, key: Key) -> None:
     db.execute(
-        "insert into seal_tiles (level, tile, hashes)"
-        " select * from unnest(%s::int[], %s::bigint[], %s::bytea[])"
-        " on conflict (level, tile) do update set hashes = excluded.hashes",
-        (list(levels), list(numbers), list(hashes)),
-        prepare=True,
+        "insert into seal_keys values (%s, %s, %s, %s, %s)",
+        (key.id, key.public, key.made_at, key.signed_by, key.signature),
     )
 
 
-# Heads and keys
+def take_successor(path: Path) -> None:
+    """From now on the key that waits is the one that signs; the one before is gone."""
+    existing(next_to(path))
+    next_to(path).replace(path)
 
 
-def log_of(db: Db) -> str:
-    row = db.execute("select log from seal_log", prepare=True).fetchone()
+def _end_of_log(db: Db) -> int:
+    row = db.execute("select max(notification_id) as last from facts", prepare=True).fetchone()
+    return int((row or {}).get("last") or 0)
+
+
+def _now(db: Db) -> str:
+    row = db.execute(NOW).fetchone()
     assert row is not None
-    return str(row["log"])
+    return moment(row["now"])
 
 
-def keys_of(db: Db) -> list[Key]:
-    rows = db.execute("select * from seal_keys order by made_at", prepare=True)
-    return [
-        Key(r["id"], r["public"], moment(r["made_at"]), r["signed_by"], r["signature"])
-        for r in rows
-    ]
-
-
-def last_head(db: Db) -> Head | None:
-    return next(heads_of(db, "true order by number desc limit 1"), None)
-
-
-def heads_of(db: Db, which: Any, *values: Any) -> Iterator[Head]:
-    log = log_of(db)
-    rows = db.execute(f"select * from seal_heads where {which}", values).fetchall()  # noqa: S608 - our own words
-    for row in rows:
-        yield head_from_row(log, row)
-
-
-def head_from_row(log: str, row: Mapping[str, Any]) -> Head:
-    fields = {name: row[name] for name in ("number", "size", "root", "previous", "key")}
-    return Head(
-        log=log, sealed_at=moment(row["sealed_at"]), signature=row["signature"], **fields
-    )
+def _raise_first(wrong: list[Finding]) -> None:
+    if wrong:
+        raise SealBroken(wrong[0])

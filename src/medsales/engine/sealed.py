@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg.rows import tuple_row
 
@@ -65,10 +65,10 @@ def line_of(row: Mapping[str, Any]) -> bytes:
 
 def lines(db: Db, after: int, upto: int, limit: int) -> list[tuple[int, bytes]]:
     """Positions and canonical lines, in the order of the log."""
-    # Plain tuples: a row as a dictionary costs as much as its hash.
+    # Plain tuples, in binary: dictionaries and hexadecimal digits cost more than the hash.
     with db.connection.cursor(row_factory=tuple_row) as cursor:
-        rows = cursor.execute(FACTS, (after, upto, limit), prepare=True)
-        return [(row[0], canonical_line(*row)) for row in rows]
+        cursor.execute(FACTS, (after, upto, limit), prepare=True, binary=True)
+        return [(row[0], canonical_line(*row)) for row in cursor.fetchall()]
 
 
 def proof(db: Db, position: int) -> Proof | None:
@@ -77,7 +77,9 @@ def proof(db: Db, position: int) -> Proof | None:
     if not found:
         return None
     head = _covering(db, position)
-    hashes = inclusion_proof(position - 1, head.size, tiles_for(db, position - 1, head.size - 1).span)
+    hashes = inclusion_proof(
+        position - 1, head.size, tiles_for(db, position - 1, head.size - 1).span
+    )
     return Proof(position, found[0][1], hashes, head)
 
 
@@ -110,7 +112,7 @@ def keys_of(db: Db) -> list[Key]:
     ]
 
 
-HEADS = (
+HEADS: LiteralString = (
     "select seal_log.log::text, number, size, root, sealed_at, previous, key, signature"
     " from seal_heads, seal_log"
 )
@@ -121,15 +123,18 @@ def last_head(db: Db) -> Head | None:
     return head_from_row(row) if row else None
 
 
-def heads(db: Db, after: int = 0, batch: int = 1000) -> Iterator[Head]:
-    """All heads after a number, the first one first, read in batches."""
-    while True:
-        query = f"{HEADS} where number > %s order by number limit %s"
-        rows = db.execute(query, (after, batch), prepare=True).fetchall()
-        yield from map(head_from_row, rows)
-        if len(rows) < batch:
-            return
-        after = rows[-1]["number"]
+def head_batch(db: Db, after: int = 0, limit: int = 1000) -> list[Head]:
+    """The heads after a number, the first one first."""
+    query = f"{HEADS} where number > %s order by number limit %s"
+    return [head_from_row(row) for row in db.execute(query, (after, limit), prepare=True)]
+
+
+def heads(db: Db) -> Iterator[Head]:
+    """All of them, however many there are."""
+    after = 0
+    while batch := head_batch(db, after):
+        yield from batch
+        after = batch[-1].number
 
 
 def head_from_row(row: Mapping[str, Any]) -> Head:

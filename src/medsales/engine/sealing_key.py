@@ -1,4 +1,4 @@
-"""The private key that signs tree heads: a file for its owner only, made once, followed by others."""
+"""The private key that signs tree heads: a file for its owner only, made once."""
 
 import os
 from contextlib import suppress

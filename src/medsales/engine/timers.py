@@ -6,14 +6,13 @@ follows from the timer, and the command log knows it.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from datetime import datetime
+from typing import TypeAlias
 
 from medsales.engine import parking
 from medsales.engine.application import Ask, MedSales
 from medsales.engine.consequences import FOR_NOW, Then, ask, done
 from medsales.engine.database import Database
-from medsales.engine.facts import Fact
 from medsales.engine.log import Selection, facts
 from medsales.engine.projection import BEGINNING, Row
 

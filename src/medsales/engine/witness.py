@@ -5,18 +5,21 @@ Only what is known outside shows that the end of a log was cut off, or an old ba
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from medsales.audit.heads import Head
+from medsales.audit.heads import Head, head_from_line
 
 TIMEOUT = 10.0
 """Seconds that somebody outside has to answer."""
 MOST = 1 << 20
 """Bytes of an answer."""
+TAIL = 1 << 16
+"""Bytes at the end of a file of heads that are looked at first."""
 
 
 class NotTold(Exception):
@@ -30,15 +33,49 @@ def lines_in(path: Path) -> Iterator[bytes]:
             yield from file
 
 
+def last_in(path: Path, log: str) -> Head | None:
+    """The last head of this log that was written down; read from the end, the file may be long."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        size = TAIL
+        while True:
+            start = max(0, length - size)
+            file.seek(start)
+            found = _last_of(file.read(length - start), log, whole=start == 0)
+            if found is not None or start == 0:
+                return found
+            size *= 8
+
+
+def _last_of(text: bytes, log: str, *, whole: bool) -> Head | None:
+    lines = text.splitlines()
+    for line in reversed(lines if whole else lines[1:]):
+        with suppress(ValueError):
+            head = head_from_line(line)
+            if head.log == log:
+                return head
+    return None
+
+
 def append(path: Path, heads: list[Head]) -> None:
     """Writes heads down, on the disk before it returns. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        # All in one write: a reader, or a crash, finds whole lines or at most one half at the end.
-        file.write(b"".join(head.line() for head in heads))
+        written = b"".join(head.line() for head in heads)
+        # What a crash left half written stays a line of its own.
+        file.write(written if _ends_a_line(file) else b"\n" + written)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _ends_a_line(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 def posted(url: str, head: Head) -> bytes:
@@ -49,7 +86,8 @@ def posted(url: str, head: Head) -> bytes:
 def stamped(url: str, head: Head) -> bytes:
     """The answer of an RFC 3161 authority, which holds its signed time for this head."""
     rfc3161 = _rfc3161()
-    request = rfc3161.TimestampRequestBuilder().data(head.signed()).build()
+    asked = rfc3161.TimestampRequestBuilder().data(head.signed())
+    request = asked.hash_algorithm(rfc3161.HashAlgorithm.SHA256).build()
     answer = _post(url, request.as_bytes(), "application/timestamp-query")
     try:
         response = rfc3161.decode_timestamp_response(answer)
@@ -79,6 +117,3 @@ def _post(url: str, body: bytes, kind: str) -> bytes:
             return bytes(answer.read(MOST))
     except (URLError, OSError, ValueError) as error:
         raise NotTold(f"{url} could not be told: {getattr(error, 'reason', error)}") from error
-
-
-Way = Callable[[str, Head], bytes]

@@ -14,6 +14,8 @@ from medsales.engine.application import MedSales
 from medsales.engine.consequences import FOR_NOW
 from medsales.engine.follower import Follower
 from medsales.engine.process import Processes
+from medsales.engine.renewal import renewing
+from medsales.engine.seal import Sealer
 from medsales.engine.timers import Timer, Timers
 
 LOG = logging.getLogger(__name__)
@@ -27,9 +29,10 @@ RETRY = 1.0
 class Worker:
     """One of these is at work per company; others stand by and take over when it dies."""
 
-    def __init__(self, app: MedSales, follower: Follower) -> None:
+    def __init__(self, app: MedSales, follower: Follower, sealer: Sealer | None = None) -> None:
         self.app = app
         self.follower = follower
+        self.sealer = sealer
         self.database = follower.database
         # One read of the log feeds both: processes find in memory what was projected last.
         self.processes = Processes(app, self.database, follower.tail)
@@ -60,6 +63,8 @@ class Worker:
             except Exception:
                 LOG.exception("worker %s", self.database.company)
                 self._rest()
+        if self.sealer:
+            self.sealer.finish()
 
     def catch_up(self) -> None:
         """Projects, reacts and looks at the clock, in turns, until nothing is left to do."""
@@ -94,10 +99,16 @@ class Worker:
         conn.execute(SQL("listen {}").format(channel))
         self.follower.prepare()
         self.processes.prepare()
+        with renewing(self.follower):
+            self._work(conn)
+
+    def _work(self, conn: psycopg.Connection[DictRow]) -> None:
         while not self.stopping.is_set():
             # Read after listening, so that no wake-up is missed; the poll is a safety net.
             self.catch_up()
-            # Here, where nothing waits, is the place for what may wait: sealing.
+            # Here, where nothing waits, is the place for what may wait.
+            if self.sealer:
+                self.sealer.step()
             for _ in conn.notifies(timeout=self._patience(), stop_after=1):
                 pass
 

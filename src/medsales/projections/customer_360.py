@@ -49,6 +49,8 @@ class UnitAtSite(Row, key=("unit",), indexes=(("customer", "unit"),)):
     department: str | None = None
     warranty_until: date | None = None
     due_back: date | None = None
+    overdue: bool = False
+    """It should have been back by then, and is not even on its way."""
     since: datetime = BEGINNING
 
 
@@ -114,11 +116,15 @@ class Customer360(Projection):
 
     @on(unit.PlacementExtended)
     def extended(self, fact: Fact[unit.PlacementExtended]) -> Changes:
-        yield UnitAtSite.set(fact.subject, due_back=fact.event.due_back)
+        yield UnitAtSite.set(fact.subject, due_back=fact.event.due_back, overdue=False)
+
+    @on(unit.PlacementOverdue)
+    def overdue(self, fact: Fact[unit.PlacementOverdue]) -> Changes:
+        yield UnitAtSite.set(fact.subject, overdue=True)
 
     @on(unit.PlacedUnitSold)
     def sold_in_place(self, fact: Fact[unit.PlacedUnitSold]) -> Changes:
-        yield UnitAtSite.set(fact.subject, placement=Placement.SOLD, due_back=None)
+        yield UnitAtSite.set(fact.subject, placement=Placement.SOLD, due_back=None, overdue=False)
 
     @on(unit.PartFitted)
     def fitted(self, fact: Fact[unit.PartFitted]) -> Changes:
@@ -160,7 +166,7 @@ class Customer360(Projection):
 
     @on(unit.UnitReturned, unit.PartTakenOut)
     def returning(self, fact: Fact[Any]) -> Changes:
-        yield UnitAtSite.set(fact.subject, state=Lifecycle.RETURNING)
+        yield UnitAtSite.set(fact.subject, state=Lifecycle.RETURNING, overdue=False)
 
     @on(unit.UnitTakenBack, unit.UnitScrapped)
     def gone(self, fact: Fact[Any]) -> Changes:

@@ -34,7 +34,7 @@ class ProductPackage(Row, key=("di",), indexes=(("product",),)):
     quantity: int = 1
 
 
-class ProductRegistration(Row, key=("product", "position")):
+class ProductRegistration(Row, key=("product", "position"), ledger=True):
     """A registration certificate of a product."""
 
     product: str

@@ -12,7 +12,7 @@ from medsales.engine.facts import Fact
 from medsales.engine.projection import BEGINNING, Change, Changes, Projection, Row, on
 
 
-class StockMovement(Row, key=("position",), indexes=(("product", "position"),)):
+class StockMovement(Row, key=("position",), ledger=True, indexes=(("product", "position"),)):
     """The ledger: every movement and reservation of goods, in the order of the log; never changed.
 
     All levels are sums of its lines, at any moment (`LEVELS`).

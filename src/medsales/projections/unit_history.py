@@ -12,7 +12,7 @@ from medsales.engine.facts import Fact
 from medsales.engine.projection import BEGINNING, Changes, Projection, Row, on
 
 
-class HistoryEntry(Row, key=("unit", "position")):
+class HistoryEntry(Row, key=("unit", "position"), ledger=True):
     """One line of the audit trail of a unit."""
 
     unit: str
@@ -132,6 +132,17 @@ class UnitHistory(Projection):
             fact,
             f"due back {event.due_back} instead of {event.due_back_before}: {event.reason}",
             f"归还日由 {event.due_back_before} 延至 {event.due_back}: {event.reason}",
+        )
+
+    @on(unit.PlacementOverdue)
+    def overdue(self, fact: Fact[unit.PlacementOverdue]) -> Changes:
+        event = fact.event
+        agreement = event.agreement or "-"
+        yield told(
+            fact,
+            f"overdue: was to be back from {event.customer} by {event.due_back},"
+            f" agreement {agreement}",
+            f"逾期: 应于 {event.due_back} 前自 {event.customer} 归还, 协议 {agreement}",
         )
 
     @on(unit.PlacedUnitSold)
@@ -270,7 +281,7 @@ def told(fact: Fact[Any], en: str, zh: str, evidence: str | None = None) -> Any:
         unit=fact.subject,
         position=fact.position,
         version=fact.version,
-        event=type(fact.event).__name__,
+        event=fact.name,
         en=en,
         zh=zh,
         by=fact.by,
@@ -290,9 +301,12 @@ def shown(place: Place | None, *, zh: bool = False) -> str:
     return f" {place.holder} {place.zone.zh}" if zh else f"{place.holder} ({place.zone.en})"
 
 
+CARETS = dict.fromkeys(range(ord(" ")), "^")
+
+
 def printable(scan: str) -> str:
     """A scan as people can read it: GS, the separator nobody sees, as ^."""
-    return "".join("^" if ord(c) < ord(" ") else c for c in scan)
+    return scan.translate(CARETS)
 
 
 def history_of(db: Db, id: DeviceUnitId) -> list[HistoryEntry]:

@@ -16,6 +16,7 @@ from medsales.domain.ids import (
     DeviceUnitId,
     LotId,
     OrderId,
+    ParkingId,
     PriceMatrixId,
     ProductId,
     ShipmentId,
@@ -40,6 +41,7 @@ IDS: dict[type[Id], str] = {
     PriceMatrixId: "price-matrix:CN-2026",
     OrderId: "order:SO-2026-0001",
     ShipmentId: "shipment:DN-2026-0001",
+    ParkingId: "parking:stock_picture",
 }
 TEXTS = {
     "accepted_by": "陈主任",
@@ -74,6 +76,7 @@ TEXTS = {
     "registrant": "浙江翠鸟医疗器械有限公司",
     "remark": "包装完好",
     "ship_to": "放射科 3 楼",
+    "stream": "lot:06901234567892:A213B1",
     "supplier": "浙江翠鸟医疗器械有限公司",
     "text": "避光保存",
     "tier": "A",

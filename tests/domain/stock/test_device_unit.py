@@ -48,6 +48,7 @@ from medsales.domain.stock.device_unit import (
     LeadTo,
     Lifecycle,
     LiftUnitHold,
+    MarkOverdue,
     OpenRepair,
     PartFitted,
     PartReplaced,
@@ -55,6 +56,7 @@ from medsales.domain.stock.device_unit import (
     PlacedUnitSold,
     Placement,
     PlacementExtended,
+    PlacementOverdue,
     PlaceUnit,
     Quality,
     ReceiveUnit,
@@ -122,6 +124,7 @@ TRANSFER = TransferUnit(to=CHENGDU)
 ARRIVE = ArriveUnit(warehouse=CHENGDU)
 SHIP = ShipUnit(shipment=SHIPMENT, order=ORDER, customer=UNION)
 DELIVER = DeliverUnit(shipment=SHIPMENT, customer=UNION)
+OVERDUE = MarkOverdue(due_back=DUE)
 EXTEND = ExtendPlacement(due_back=LATER, reason="trial goes on")
 SELL = SellPlacedUnit(order=ORDER, customer=UNION, used_disclosed=True)
 INSTALL = InstallUnit(department="Intensive care")
@@ -641,6 +644,39 @@ class TestPlacing:
 
     def test_u4_extending_to_the_same_day_changes_nothing(self) -> None:
         town(*ON_LOAN, EXTEND).when(EXTEND).then()
+
+    @pytest.mark.parametrize(
+        "life", [ON_LOAN, (*ON_LOAN, INSTALL), (*ON_LOAN, INSTALL, OpenRepair(fault="noise"))]
+    )
+    def test_u4_what_is_not_back_by_its_day_is_overdue(
+        self, life: tuple[Command[Any], ...]
+    ) -> None:
+        late = PlacementOverdue(customer=UNION, agreement="LA-1", due_back=DUE)
+        town(*life).when(OVERDUE).then(late)
+        assert after(*life, OVERDUE).overdue
+
+    def test_u4_it_is_overdue_once(self) -> None:
+        town(*ON_LOAN, OVERDUE).when(OVERDUE).then()
+
+    @pytest.mark.parametrize(
+        "since",
+        [(EXTEND,), (SELL,), (COLLECT,), (COLLECT, TAKE_BACK)],
+        ids=["extended", "sold", "on its way", "back"],
+    )
+    def test_u4_a_reminder_that_comes_too_late_changes_nothing(
+        self, since: tuple[Command[Any], ...]
+    ) -> None:
+        town(*ON_LOAN, *since).when(OVERDUE).then()
+
+    @pytest.mark.parametrize("since", [(EXTEND,), (SELL,), (COLLECT, TAKE_BACK)])
+    def test_u4_overdue_ends_when_it_is_extended_sold_or_back(
+        self, since: tuple[Command[Any], ...]
+    ) -> None:
+        assert not after(*ON_LOAN, OVERDUE, *since).overdue
+
+    def test_u4_an_extended_placement_is_overdue_when_its_new_day_has_passed(self) -> None:
+        again = MarkOverdue(due_back=LATER)
+        happens(town(*ON_LOAN, OVERDUE, EXTEND).when(again), PlacementOverdue)
 
     def test_u4_only_a_placement_is_extended(self) -> None:
         town(*DELIVERED).when(EXTEND).refused("placement.none")

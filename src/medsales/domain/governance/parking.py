@@ -1,4 +1,4 @@
-"""Parking: streams that a read model or a process could not take in, and what is done about them."""
+"""Parking: streams that a read model or a process could not take in, and what follows."""
 
 from __future__ import annotations
 

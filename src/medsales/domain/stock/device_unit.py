@@ -105,6 +105,7 @@ class DeviceUnit(Aggregate):
     holds: frozenset[str] = frozenset()
     used: bool = False
     due_back: date | None = None
+    overdue: bool = False
     agreement: str | None = None
     warranty_until: date | None = None
     before_repair: Lifecycle = Lifecycle.IN_SERVICE
@@ -628,6 +629,7 @@ class UnitPlaced(Event[DeviceUnit]):
             placement=self.placement,
             place=self.moved.destination,
             due_back=self.due_back,
+            overdue=False,
             agreement=self.agreement,
             used=unit.used or self.placement in USED_BY,
         )
@@ -658,7 +660,33 @@ class PlacementExtended(Event[DeviceUnit]):
     reason: str
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
-        return replace(unit, due_back=self.due_back)
+        return replace(unit, due_back=self.due_back, overdue=False)
+
+
+class MarkOverdue(Command[DeviceUnit]):
+    """Note that the day has passed on which a placed unit was due back (U4)."""
+
+    allowed = ()
+
+    due_back: date
+    """The day that has passed; if the unit has another one by now, or is back, nothing happens."""
+
+    def decide(self, unit: DeviceUnit) -> PlacementOverdue | None:
+        waited_for = unit.lifecycle in {*WITH_CUSTOMER, Lifecycle.UNDER_REPAIR}
+        if unit.overdue or unit.due_back != self.due_back or not waited_for:
+            return None
+        return PlacementOverdue(
+            customer=unit.customer, agreement=unit.agreement, due_back=self.due_back
+        )
+
+
+class PlacementOverdue(Event[DeviceUnit]):
+    customer: CustomerId
+    agreement: str | None = None
+    due_back: date
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, overdue=True)
 
 
 class SellPlacedUnit(Command[DeviceUnit]):
@@ -717,6 +745,7 @@ class PlacedUnitSold(Event[DeviceUnit]):
             owner=self.customer,
             order=self.order,
             due_back=None,
+            overdue=False,
         )
 
 
@@ -981,6 +1010,7 @@ class UnitTakenBack(Event[DeviceUnit]):
             place=self.moved.destination,
             order=None,
             due_back=None,
+            overdue=False,
             used=unit.used or self.placement_before is not Placement.CONSIGNMENT,
         )
 

@@ -1,8 +1,6 @@
-"""Kill -9 under load: what was acknowledged is there, once, and the read models tell the same."""
+"""Clients who insist: each wish is repeated under its key until the server says it is done."""
 
 import json
-import os
-import signal
 import threading
 import time
 from collections import Counter
@@ -72,6 +70,8 @@ class Load:
     receipts: dict[str, httpx.Response] = field(default_factory=dict)
     told: threading.Condition = field(default_factory=threading.Condition)
     interrupted: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    """Of the problems that clients were told."""
     deadline: float = field(default_factory=lambda: time.monotonic() + PATIENCE)
     pause: threading.Event = field(default_factory=threading.Event)
 
@@ -90,9 +90,15 @@ class Load:
                     self.receipts[wish.key] = answer
                     self.told.notify_all()
                 return answer
-            self.interrupted += 1
+            self._not_done(answer)
             self.pause.wait(0.1)
         raise TimeoutError(f"{wish} is not done: {answer and answer.text}")
+
+    def _not_done(self, answer: httpx.Response | None) -> None:
+        with self.told:
+            self.interrupted += 1
+            self.codes["nobody knows" if answer is None else answer.json()["code"]] += 1
+            self.told.notify_all()
 
     def sent(self, client: httpx.Client, wish: Wish) -> httpx.Response | None:
         """None when nobody knows what became of it."""
@@ -105,9 +111,13 @@ class Load:
         return None
 
     def wait_for(self, acknowledged: int) -> None:
+        self.wait_until(lambda: len(self.receipts) >= acknowledged)
+
+    def wait_until(self, true: Callable[[], object]) -> None:
+        """Looked at whenever somebody has been answered, or not."""
         with self.told:
             left = self.deadline - time.monotonic()
-            assert self.told.wait_for(lambda: len(self.receipts) >= acknowledged, left)
+            assert self.told.wait_for(true, left), self.codes
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -169,61 +179,3 @@ def eventually(condition: Callable[[], bool]) -> bool:
             return False
         pause.wait(0.05)
     return True
-
-
-def test_a_killed_server_loses_nothing_it_has_acknowledged(alone: Program) -> None:
-    server = alone.serve()
-    load = begun(alone, server.url())
-    with load.running():
-        for acknowledged in (40, 120):
-            load.wait_for(acknowledged)
-            server.kill()
-            server = alone.serve()
-            load.url = server.url()
-    assert load.interrupted > 0
-    must_have_kept_its_word(alone, load)
-
-
-def test_a_killed_database_is_started_again_while_the_server_serves(alone: Program) -> None:
-    server = alone.serve()
-    load = begun(alone, server.url())
-    with load.running():
-        for acknowledged in (40, 120):
-            load.wait_for(acknowledged)
-            postmaster = (alone.home / "pg" / "postmaster.pid").read_text().partition("\n")[0]
-            os.kill(int(postmaster), signal.SIGKILL)
-    assert load.interrupted > 0
-    must_have_kept_its_word(alone, load)
-    assert "incident" not in server.errors.read_text()
-    assert server.told(signal.SIGTERM) == 0
-
-
-def test_a_killed_worker_does_nothing_twice_and_forgets_nothing(alone: Program) -> None:
-    server = alone.serve("--no-worker")
-    load = begun(alone, server.url())
-    worker = alone.start("worker")
-    with http(load.url, load.token) as client:
-        with load.running():
-            load.wait_for(120)
-            worker.kill()
-            load.insist(client, Wish("hold", f"/lots/{LOT}/hold-lot", HOLD))
-            worker = alone.start("worker")
-            # The process holds unit after unit; the worker dies among them, or just after.
-            assert eventually(lambda: bool(client.get("/facts", params=BY_PROCESS).content))
-            worker.kill()
-            worker = alone.start("worker")
-        assert eventually(lambda: everybody_is_held(client))
-    must_have_kept_its_word(alone, load)
-
-
-BY_PROCESS = {"kind": "UnitHeld", "actor": "process:hold_units_of_lot", "limit": "1"}
-
-
-def everybody_is_held(client: httpx.Client) -> bool:
-    """Each unit of the lot at most once, and in the end each."""
-    lines = client.get("/facts", params={"kind": ["UnitReceived", "UnitHeld"]}).iter_lines()
-    found = [json.loads(line) for line in lines]
-    received = {fact["subject"] for fact in found if fact["event"] == "UnitReceived"}
-    held = Counter(fact["subject"] for fact in found if fact["event"] == "UnitHeld")
-    assert set(held.values()) <= {1}
-    return set(held) == received

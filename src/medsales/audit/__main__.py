@@ -1,0 +1,119 @@
+"""Verifies an exported log: python -m medsales.audit FOLDER [--key FINGERPRINT] [--heads FILE]."""
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from medsales.audit.verifier import NoExport, Report, verified
+
+SHOWN = 100
+"""Findings that are told one by one."""
+WRONG, UNREADABLE = 1, 2
+
+
+def main() -> int:
+    """0: all is as it was sealed. 1: something is not. 2: this is no export."""
+    given = arguments()
+    try:
+        with outside(given.heads) as heads:
+            report = verified(given.folder, trusted=given.key, outside=heads, deep=given.deep)
+    except (NoExport, OSError) as error:
+        say(f"{error}", sys.stderr)
+        return UNREADABLE
+    if given.json:
+        say(json.dumps(as_json(report), ensure_ascii=False, indent=1))
+    else:
+        tell(report, given.key)
+    return WRONG if report.findings else 0
+
+
+def arguments() -> Namespace:
+    parser = ArgumentParser(
+        "python -m medsales.audit", description="Verifies an exported log. 核验导出的日志。"
+    )
+    parser.add_argument("folder", type=Path, help="the export / 导出文件夹")
+    parser.add_argument("--key", help="fingerprint of the key that you trust / 信任的密钥指纹")
+    parser.add_argument(
+        "--heads", type=Path, help="heads that are known outside / 外部留存的树头文件"
+    )
+    parser.add_argument(
+        "--deep", action="store_true", help="also read every line as JSON / 逐行解析"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs / 供程序使用")
+    return parser.parse_args()
+
+
+@contextmanager
+def outside(path: Path | None) -> Iterator[BinaryIO | None]:
+    if path is None:
+        yield None
+        return
+    with path.open("rb") as file:
+        yield file
+
+
+def as_json(report: Report) -> dict[str, object]:
+    export = report.export
+    return {
+        "log": export.log,
+        "first": export.first,
+        "last": export.last,
+        "head": export.head.as_json(),
+        "heads": report.heads,
+        "stamps": report.stamps,
+        "witnessed": report.witnessed,
+        "findings": [finding.as_json() for finding in report.findings],
+    }
+
+
+def tell(report: Report, trusted: str | None) -> None:
+    """In English and in Chinese."""
+    for finding in report.findings[:SHOWN]:
+        say(f"{finding}")
+    if len(report.findings) > SHOWN:
+        left = len(report.findings) - SHOWN
+        say(f"and {left} further findings\n  另有 {left} 处")
+    if count := len(report.findings):
+        say(f"NOT VERIFIED: {count} findings\n  核验未通过：{count} 处")
+        return
+    export, head = report.export, report.export.head
+    say(
+        f"verified: the positions {export.first} to {export.last} of log {export.log}, by"
+        f" {report.heads} heads; the last one covers {head.size} facts, signed {head.sealed_at}\n"
+        f"  核验通过：日志 {export.log} 的位置 {export.first} 至 {export.last}，共 {report.heads}"
+        f" 个树头；最后一个含 {head.size} 条事实，签于 {head.sealed_at}"
+    )
+    for caution in cautions(report, trusted):
+        say(caution)
+
+
+def cautions(report: Report, trusted: str | None) -> Iterator[str]:
+    """What this did not prove."""
+    if trusted is None:
+        yield (
+            f"no key was given to trust: compare {report.export.head.key} with what you know\n"
+            "  未指定信任的密钥：请与您已知的指纹核对"
+        )
+    if not report.witnessed:
+        yield (
+            "no heads from outside were given: that the end was not cut off is not shown\n"
+            "  未提供外部留存的树头：无法证明末尾未被截断"
+        )
+    for number in report.stamps:
+        yield (
+            f"head {number} is stamped; its authority's signature is checked by: openssl ts -verify"
+            f" -in stamps/{number}.tsr -data stamps/{number}.txt -CAfile AUTHORITY\n"
+            f"  第 {number} 个树头带有时间戳；其签名请用上述命令核验"
+        )
+
+
+def say(text: str, where: object = None) -> None:
+    print(text, file=where or sys.stdout)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""The time machine: what was answered at a position is answered again as of that position."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from psycopg.sql import SQL, Identifier, Literal
+from tests.api.conftest import Api, Server, new_name
+from tests.dealer import (
+    CHEN,
+    CHILDREN,
+    GAUZE,
+    GAUZE_LOT,
+    HANGZHOU,
+    LENS,
+    LOT,
+    PRICES,
+    SHANGHAI,
+    UNION,
+    ZHAO,
+    Dealer,
+)
+
+from medsales.company import Company, open_company
+from medsales.domain.ids import DeviceUnitId, OrderId, ShipmentId
+from medsales.domain.kernel import Command, Refused, Role
+from medsales.domain.orders.order import CancelOrder, LotQuantity, SellPlacedUnits
+from medsales.domain.parties.customer import AddDepartment, ReviseCustomer, SuspendCustomer
+from medsales.domain.stock.device_unit import (
+    AcceptInstallation,
+    ArriveUnit,
+    CollectUnit,
+    CorrectSerial,
+    InstallUnit,
+    PlaceUnit,
+    ScrapUnit,
+    TakeBackUnit,
+    TransferUnit,
+)
+from medsales.domain.stock.lot import HoldLot, LiftLotHold, ScrapLot
+from medsales.domain.terms.price_matrix import (
+    ApproveVersion,
+    DraftVersion,
+    PriceCell,
+    RevokeVersion,
+    SubmitVersion,
+)
+from medsales.domain.values import Money
+from medsales.engine.application import Ask, Receipt
+from medsales.engine.log import Selection, facts
+from medsales.engine.projection import fold, write
+
+STEPS = 36
+BASE = "06901234567892"
+UNIT_IDS = [DeviceUnitId.of(BASE, f"S{n}") for n in range(4)]
+PRICE = {"product": LENS, "region": "ZJ", "tier": "A", "on": "2026-01-05"}
+ASKED: list[tuple[str, dict[str, Any]]] = [
+    *((f"/device-units/{unit}/history", {}) for unit in UNIT_IDS),
+    (f"/device-units/device-unit:{BASE}:RIGHT/history", {}),
+    (f"/lots/{LOT}/trace", {}),
+    (f"/lots/{GAUZE_LOT}/trace", {}),
+    ("/stock", {}),
+    ("/stock", {"product": LENS}),
+    ("/stock", {"holder": UNION, "limit": 2}),
+    ("/stock/summary", {}),
+    ("/stock/movements", {"product": GAUZE}),
+    ("/products", {}),
+    ("/products", {"search": "gau"}),
+    (f"/products/{LENS}", {}),
+    ("/customers", {"region": "ZJ", "limit": 1}),
+    (f"/customers/{UNION}", {}),
+    (f"/customers/{CHILDREN}", {}),
+    ("/orders", {"limit": 3}),
+    ("/orders", {"customer": UNION}),
+    ("/orders", {"status": "confirmed", "limit": 1}),
+    ("/orders/order:O2", {}),
+    ("/scan/(01)06901234567892(17)300131(10)A213B1(21)S1", {}),
+    (f"/price-matrices/{PRICES}/price", PRICE),
+]
+
+
+@dataclass
+class Life:
+    """A dealer to whom things happen by chance, some of them told late."""
+
+    dealer: Dealer
+    chance: random.Random
+    begun: datetime = field(default_factory=lambda: datetime.now(UTC))
+    orders: list[OrderId] = field(default_factory=list)
+    shipments: list[ShipmentId] = field(default_factory=list)
+    happened: Counter[int] = field(default_factory=Counter)
+    count: int = 0
+
+    def told(self, command: Command[Any], id: str | None = None) -> Receipt:
+        """One of three is told late."""
+        late = self.chance.random() < 0.33
+        back = self.begun - timedelta(hours=self.chance.randrange(1, 200))
+        at, reason = (back, "told late") if late else (None, None)
+        return self.dealer.company.app.handle(
+            Ask(command, CHEN, id, effective_at=at, reason=reason)
+        )
+
+    def step(self) -> None:
+        """What has happened least, if it can happen; what is refused is tried with others."""
+        before = self.dealer.company.log.head()
+        numbers = list(range(len(self.possible())))
+        self.chance.shuffle(numbers)
+        for number in sorted(numbers, key=lambda one: self.happened[one]):
+            for _ in range(8):
+                self.count += 1
+                with suppress(Refused):
+                    self.possible()[number]()
+                if self.dealer.company.log.head() > before:
+                    self.happened[number] += 1
+                    return
+
+    def possible(self) -> list[Callable[[], object]]:
+        pick = self.chance.choice
+        unit, customer = pick(UNIT_IDS), pick([UNION, CHILDREN])
+        order = pick(self.orders or [OrderId.of("none")])
+        some = (LotQuantity(lot=GAUZE_LOT, warehouse=HANGZHOU, quantity=pick([1, 5])),)
+        placed = PlaceUnit(
+            placement=pick(["demo", "loan"]),
+            customer=customer,
+            agreement="A",
+            due_back="2030-01-01",
+        )
+        shipment = pick(self.shipments or [ShipmentId.of("none")])
+        return [
+            lambda: self.orders.append(self._ordered(customer)),
+            lambda: self.dealer.receive(unit.rpartition(":")[2], pick([HANGZHOU, SHANGHAI])),
+            lambda: self.dealer.reserve(order, unit),
+            lambda: self.dealer.reserve(order, quantities=some),
+            lambda: self._sent(order, (unit,)),
+            lambda: self._sent(order, (), some),
+            lambda: self.dealer.deliver(shipment),
+            lambda: self.told(InstallUnit(department="Eye 眼科"), unit),
+            lambda: self.told(AcceptInstallation(accepted_by="Wang", warranty_months=12), unit),
+            lambda: self.told(placed, unit),
+            lambda: self.told(SellPlacedUnits(units=(unit,), used_disclosed=True), order),
+            lambda: self.told(CollectUnit(reason="over"), unit),
+            lambda: self.told(TakeBackUnit(warehouse=HANGZHOU), unit),
+            lambda: self.told(ArriveUnit(warehouse=pick([HANGZHOU, SHANGHAI])), unit),
+            lambda: self.dealer.receive_gauze(pick([3, 20]), f"D{self.count}"),
+            lambda: self.told(CancelOrder(reason="no need"), order),
+            lambda: self.told(TransferUnit(to=pick([HANGZHOU, SHANGHAI])), unit),
+            lambda: self.told(ScrapUnit(reason="fell"), unit),
+            lambda: self.told(
+                CorrectSerial(correct=DeviceUnitId.of(BASE, "RIGHT"), reason="misread"), unit
+            ),
+            lambda: self.told(HoldLot(hold="H1", reason="crack"), LOT),
+            lambda: self.told(LiftLotHold(hold="H1", reason="fine"), LOT),
+            lambda: self.told(
+                ScrapLot(warehouse=HANGZHOU, zone="qualified", quantity=1, reason="wet"), GAUZE_LOT
+            ),
+            lambda: self.told(AddDepartment(department=f"Dep {self.count}"), customer),
+            lambda: self.told(SuspendCustomer(reason="unpaid"), CHILDREN),
+            lambda: self._revised(customer),
+            lambda: self._priced(),
+        ]
+
+    def _ordered(self, customer: Any) -> OrderId:
+        return self.dealer.order(f"O{self.count}", (LENS, 2), (GAUZE, 30), customer=customer)
+
+    def _sent(self, order: OrderId, units: Any, quantities: Any = ()) -> None:
+        number = f"N{self.count}"
+        self.shipments.append(
+            self.dealer.dispatch(number, order, *units, quantities=tuple(quantities))
+        )
+
+    def _revised(self, customer: Any) -> None:
+        name = self.chance.choice(["Union 协和", "First Hospital 一院"])
+        region = self.chance.choice(["ZJ", "SH"])
+        self.told(ReviseCustomer(name=name, region=region, tier="B", address="2 Road"), customer)
+
+    def _priced(self) -> None:
+        number = 1 + sum(
+            1
+            for fact in self.dealer.company.log.streams([PRICES])[PRICES]
+            if fact.name == "VersionDrafted"
+        )
+        cell = PriceCell(product=LENS, price=Money(amount=f"{number}00.00", currency="CNY"))
+        self.told(DraftVersion(effective_from="2026-01-01", cells=(cell,)), PRICES)
+        self.told(SubmitVersion(version=number), PRICES)
+        self.dealer.tell(ApproveVersion(version=number), PRICES, by=ZHAO)
+        if self.chance.random() < 0.5:
+            self.told(RevokeVersion(version=number, reason="typo"), PRICES)
+
+
+@dataclass
+class Witness:
+    """Somebody who asks everything, and writes down what was answered at which position."""
+
+    http: httpx.Client
+    seen: dict[int, list[Any]] = field(default_factory=dict)
+
+    def answers(self, **when: Any) -> list[Any]:
+        return [self.answer(path, {**params, **when}) for path, params in ASKED]
+
+    def answer(self, path: str, params: dict[str, Any]) -> Any:
+        answer = self.http.get(path, params=params)
+        assert answer.status_code in {200, 404, 422}, answer.text
+        found = answer.json()
+        assert answer.status_code != 422 or found["code"] == "price.none", answer.text
+        if "items" in found:
+            found["items"] += self._rest(path, params, found["next"])
+        return found
+
+    def _rest(self, path: str, params: dict[str, Any], after: str | None) -> Iterator[Any]:
+        while after:
+            page = self.http.get(path, params={**params, "after": after}).json()
+            yield from page["items"]
+            after = page["next"]
+
+
+def opened(server: Server) -> Company:
+    name = new_name()
+    company = open_company(server.database_url, name)
+    company.follower.prepare()
+    server.companies.opened[name] = company
+    return company
+
+
+@pytest.fixture(scope="module")
+def lived(server: Server) -> Iterator[tuple[Api, Witness]]:
+    """A life, and what was answered after each step of it."""
+    company = opened(server)
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        api = Api(server, company, http)
+        http.headers.update(api.auth(Role.AUDITOR))
+        witness = Witness(http)
+        life = Life(Dealer(company), random.Random(7))
+        for _ in range(STEPS):
+            life.step()
+            life.dealer.catch_up()
+            witness.seen[company.log.head()] = witness.answers()
+        yield api, witness
+    server.forget(company.name)
+
+
+def test_a_life_is_long_enough_to_prove_something(lived: tuple[Api, Witness]) -> None:
+    api, witness = lived
+    assert len(witness.seen) > 20
+    kinds = {fact.name for fact in every_fact(api.company)}
+    assert kinds >= {
+        "UnitDelivered",
+        "UnitPlaced",
+        "UnitInstalled",
+        "LotShipped",
+        "OrderCancelled",
+        "SerialCorrected",
+        "VersionRevoked",
+        "CustomerRevised",
+    }
+    assert len({str(answers) for answers in witness.seen.values()}) > 20
+
+
+def test_every_answer_as_of_a_position_is_the_one_that_was_given_there(
+    lived: tuple[Api, Witness],
+) -> None:
+    _, witness = lived
+    for position, seen in witness.seen.items():
+        for question, now, then in zip(ASKED, witness.answers(as_of=position), seen, strict=True):
+            assert now == then, (position, question)
+
+
+def every_fact(company: Company) -> list[Any]:
+    with company.database.cursor() as db:
+        return facts(db, Selection(), 10_000)
+
+
+def test_both_axes_tell_what_the_facts_tell_when_taken_by_hand(
+    server: Server, lived: tuple[Api, Witness]
+) -> None:
+    """A second company gets the rows that are folded in the order in which things happened."""
+    api, witness = lived
+    everything = every_fact(api.company)
+    chance = random.Random(3)
+    for _ in range(5):
+        position = chance.randrange(len(everything) // 2, len(everything))
+        at = chance.choice(everything[len(everything) // 3 :]).effective_at
+        by_hand = told_by_hand(server, everything, position, at)
+        then = {"recorded_by": position, "effective_at": at.isoformat()}
+        with httpx.Client(base_url=server.url, timeout=30) as http:
+            http.headers.update(Api(server, by_hand, http).auth(Role.AUDITOR))
+            told = Witness(http).answers()
+        for question, now, hand in zip(ASKED, witness.answers(**then), told, strict=True):
+            if "price" not in question[0]:
+                assert now == hand, (position, at, question)
+        server.forget(by_hand.name)
+
+
+def told_by_hand(server: Server, everything: list[Any], position: int, at: datetime) -> Company:
+    company = opened(server)
+    known = [fact for fact in everything if fact.position <= position and fact.effective_at <= at]
+    known.sort(key=lambda fact: (fact.effective_at, fact.position))
+    with company.database.writing() as db:
+        write(db, company.database.schema, fold(list(company.follower.projections.values()), known))
+        db.execute("update positions set position = %s", (position,))
+    return company

@@ -1,0 +1,103 @@
+"""A disk that is full while facts are appended: refused honestly, and well again once there is room."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.cli.conftest import Program
+from tests.faults.load import begun, must_have_kept_its_word
+
+from medsales.engine.embedded_postgres import EmbeddedPostgres, postmaster_of
+
+SIZE = "200m"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A small one that nobody else uses."""
+
+    place: Path
+
+    @property
+    def filler(self) -> Path:
+        return self.place / "filler"
+
+    def fill(self) -> None:
+        with self.filler.open("wb", buffering=0) as file:
+            for piece in (1 << 20, 1 << 12):
+                try:
+                    while file.write(b"\0" * piece):
+                        pass
+                except OSError:
+                    continue
+
+    def free(self) -> None:
+        self.filler.unlink()
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    place = Path(tempfile.mkdtemp(prefix="md-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=711", "tmpfs", str(place)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        place.rmdir()
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield Disk(place)
+    finally:
+        EmbeddedPostgres(place / "home").stopped()
+        subprocess.run(["umount", str(place)], check=True)
+        shutil.rmtree(place)
+
+
+def test_what_the_tables_have_no_room_for_is_refused_and_done_when_there_is(disk: Disk) -> None:
+    with Program(disk.place / "home") as program:
+        server = program.serve()
+        load = begun(program, server.url())
+        with load.running():
+            load.wait_for(40)
+            disk.fill()
+            load.wait_until(lambda: load.codes["database.disk_full"])
+            disk.free()
+        must_have_kept_its_word(program, load)
+        assert server.process.poll() is None
+
+
+def test_a_server_that_has_no_room_for_its_own_log_stops_and_comes_back_by_itself(
+    disk: Disk,
+) -> None:
+    home = disk.place / "home"
+    with Program(home) as program:
+        server = program.serve()
+        load = begun(program, server.url())
+        with load.running():
+            load.wait_for(40)
+            disk.fill()
+            gone = must_end(home)
+            load.wait_until(lambda: load.codes["nobody knows"] + load.codes.total() > 8)
+            disk.free()
+        assert postmaster_of(home / "pg") not in (None, gone)
+        must_have_kept_its_word(program, load)
+        assert server.process.poll() is None
+
+
+def must_end(home: Path) -> int:
+    """It cannot begin the next piece of its write-ahead log, and does not pretend to."""
+    pid = postmaster_of(home / "pg")
+    assert pid
+    with (
+        pytest.raises(psycopg.OperationalError),
+        psycopg.connect(EmbeddedPostgres(home).superuser_url(), autocommit=True) as conn,
+    ):
+        for _ in range(8):
+            conn.execute("create table if not exists filler (n int)")
+            conn.execute("insert into filler values (1)")
+            conn.execute("select pg_switch_wal()")
+    return pid
