@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from medsales.catalogue import AGGREGATES
 from medsales.company import Company
 from medsales.demo import run, sources
 from medsales.demo.sources import DATA, devices, hospitals
+from medsales.domain.governance.parking import Parking
 from medsales.domain.parties.customer import HospitalGrade, RegisterCustomer
 from medsales.domain.stock.product import RegisterProduct, TrackedBy
 from medsales.engine.log import Selection, facts
+from medsales.engine.memory import Memory, restored, stored
 
 FIRST = json.loads((DATA / "gudid.jsonl").read_text().splitlines()[1])
 
@@ -112,6 +115,18 @@ def test_two_years_are_lived_and_told(company: Company) -> None:
         (last,) = db.execute("select max(effective_at) as at from facts").fetchall()
     assert (last["at"] - first.effective_at).days > 300
     assert first.event.udi.raw.startswith("]d201")
+    must_survive_their_snapshots(company)
+
+
+def must_survive_their_snapshots(company: Company) -> None:
+    """Every state that this life has brought about comes back from a snapshot as it was."""
+    with company.database.cursor() as db:
+        ids = [row["id"] for row in db.execute("select distinct originator_id as id from facts")]
+    kinds = set()
+    for loaded in Memory(company.log).load(ids).values():
+        assert restored(type(loaded.state), stored(loaded.state)) == loaded.state
+        kinds.add(type(loaded.state))
+    assert set(AGGREGATES) - kinds <= {Parking}
 
 
 def test_a_second_run_adds_to_the_first(company: Company) -> None:

@@ -66,7 +66,7 @@ def edit_every_part(db: Superuser) -> None:
         "event_id = gen_random_uuid()",
     )
     for position, part in enumerate(parts, start=11):
-        db.execute(f"update facts set {part} where notification_id = {position}")  # type: ignore[call-overload]
+        db.execute(f"update facts set {part} where notification_id = {position}")
 
 
 def delete_last(db: Superuser) -> None:
@@ -100,8 +100,8 @@ def swap(db: Superuser, one: int, other: int) -> None:
 def insert_one(db: Superuser) -> None:
     shift(db, 333, 1)
     db.execute(
-        "insert into facts select 'purse:forged', 1, topic, state, 333, gen_random_uuid(), metadata,"
-        " effective_at, recorded_at from facts where notification_id = 334"
+        "insert into facts select 'purse:forged', 1, topic, state, 333, gen_random_uuid(),"
+        " metadata, effective_at, recorded_at from facts where notification_id = 334"
     )
 
 
@@ -142,6 +142,10 @@ def edit_head(db: Superuser) -> None:
     db.execute("update seal_heads set sealed_at = sealed_at - interval '1 day' where number = 2")
 
 
+def edit_last_head(db: Superuser) -> None:
+    db.execute("update seal_heads set size = 599 where number = 4")
+
+
 def delete_head(db: Superuser) -> None:
     db.execute("delete from seal_heads where number = 2")
 
@@ -168,8 +172,9 @@ DEEDS: dict[Deed, list[tuple[str, int | None]]] = {
     insert_one: [("fact.inserted", 333)],
     edit_tile: [("hash.changed", 400)],
     edit_upper_tile: [("tile.changed", 257)],
-    edit_fact_and_its_hash: [("fact.changed", 137), ("facts.not_signed_over", 101)],
-    edit_head: [("head.forged", None), ("head.unlinked", None)],
+    edit_fact_and_its_hash: [("facts.not_signed_over", 101), ("fact.changed", 137)],
+    edit_head: [("head.forged", None), ("log.forked", None), ("head.unlinked", None)],
+    edit_last_head: [("head.forged", None), ("log.forked", None)],
     delete_head: [("head.unlinked", None)],
     cut_off_cleanly: [("log.cut_off", 301)],
 }

@@ -32,7 +32,7 @@ from tests.engine.test_processes import save_some, worked
 from medsales.company import Company
 from medsales.domain.governance.parking import DiscardParked, ParkedRetried, RetryParked
 from medsales.domain.kernel import EVENTS, Event, Refused
-from medsales.engine import follower, parking
+from medsales.engine import follower, parking, projection
 from medsales.engine.application import Receipt
 from medsales.engine.committer import Overloaded
 from medsales.engine.database import Db
@@ -131,7 +131,7 @@ def test_everybody_else_takes_it_in_and_goes_on(town: Company) -> None:
     assert balances(town)["purse:ann"] == 11
 
 
-STRANGE: dict[str, tuple[Callable[[Company], None], str]] = {
+STRANGE: dict[str, tuple[Callable[[Company], object], str]] = {
     "an event of an unknown name": (
         lambda town: recorded(town, "ann", "CoinsMelted", '{"coins":1}'),
         "UnknownEvent: no event is called CoinsMelted; a newer medsales may have recorded it",
@@ -141,7 +141,7 @@ STRANGE: dict[str, tuple[Callable[[Company], None], str]] = {
         "ValidationError",
     ),
     "rows that the database refuses": (
-        lambda town: put(town, "ann", TOO_MANY) and None,
+        lambda town: put(town, "ann", TOO_MANY),
         "out of range",
     ),
 }
@@ -151,7 +151,7 @@ STRANGE: dict[str, tuple[Callable[[Company], None], str]] = {
 @pytest.mark.parametrize("batch", [1, 100])
 def test_whatever_cannot_be_taken_in_is_found_and_parked(
     town: Company,
-    happens: Callable[[Company], None],
+    happens: Callable[[Company], object],
     error: str,
     batch: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -173,7 +173,7 @@ def test_one_bad_fact_among_many_is_found_by_halving(
     town.app.handle_many([asked(PutCoins(coins=1), "purse:bob") for _ in range(600)])
     put(town, "ann", UNLUCKY)
     town.app.handle_many([asked(PutCoins(coins=1), "purse:bob") for _ in range(400)])
-    fold, folds = parking.fold, []
+    fold, folds = projection.fold, []
 
     def counted(projections: Any, news: Any) -> Any:
         folds.append(len(news))

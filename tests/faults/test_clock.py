@@ -23,7 +23,7 @@ def set_clocks(company: Company, by: timedelta) -> None:
             SQL(
                 "create or replace function clock_timestamp() returns timestamptz language sql as"
                 " 'select pg_catalog.clock_timestamp() + interval ''{} seconds'''"
-            ).format(SQL(str(int(by.total_seconds()))))  # type: ignore[arg-type]
+            ).format(SQL(str(int(by.total_seconds()))))
         )
         # Ours before the built-in one, where our functions look for it.
         functions = db.execute(
@@ -38,13 +38,13 @@ def set_clocks(company: Company, by: timedelta) -> None:
             )
 
 
-def register(company: Company, n: int) -> Ask:
+def register(n: int) -> Ask:
     hospital = REGISTER_UNION.model_copy(update={"number": f"H{n}", "name": f"Hospital {n}"})
     return Ask(hospital, MEI, key=f"h{n}")
 
 
 def test_a_clock_that_jumps_back_an_hour_harms_nothing(company: Company) -> None:
-    asks = [register(company, n) for n in range(9)]
+    asks = [register(n) for n in range(9)]
     receipts = []
     for ask in asks:
         if ask in (asks[3], asks[6]):

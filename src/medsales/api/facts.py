@@ -15,6 +15,7 @@ from medsales.api.problems import Trouble
 from medsales.api.reading import MOST, POSITION, LogReading, Page, Paging, Position
 from medsales.company import Company
 from medsales.engine.log import Selection, rows
+from medsales.engine.mentions import about
 from medsales.engine.sealed import line_of
 
 router = APIRouter(tags=["audit"])
@@ -128,12 +129,16 @@ def refusals(_: Auditor, log: LogReading, paging: Paging) -> Page[Refusal]:
     )
 
 
-def lines(company: Company, chosen: Selection, left: int) -> Iterator[bytes]:
+def lines(
+    company: Company, chosen: Selection, left: int, mentioning: str | None = None
+) -> Iterator[bytes]:
     """Batch after batch; between two of them no connection is held."""
     while left > 0:
         wanted = min(left, BATCH)
         with company.database.cursor() as db:
-            found = rows(db, chosen, wanted)
+            found = (
+                about(db, mentioning, chosen, wanted) if mentioning else rows(db, chosen, wanted)
+            )
         yield b"".join(line_of(row) + b"\n" for row in found)
         if len(found) < wanted:
             return

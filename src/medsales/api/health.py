@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from medsales.api.workers import Workers
 from medsales.company import Companies, Company
 from medsales.engine.database import DatabaseUnavailable, explained
+from medsales.engine.follower import lags
+from medsales.engine.parking import parked_streams
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -20,15 +22,24 @@ class ReadModel(BaseModel):
 
     position: int
     lag: int
-    """Negative where it lies beyond the end of the log, which was set back without it."""
+    """In facts; negative where it lies beyond the end of the log, which was set back without it."""
+    lag_seconds: float
+    """The age of the oldest fact that it has not taken in."""
+    parked: int
+    """Streams that wait because one of their facts cannot be taken in: see `/parked`."""
 
 
 class CompanyHealth(BaseModel):
     """The state of one company that this server has opened."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     head: int
     worker: Literal["running", "stopped", "elsewhere"]
     read_models: dict[str, ReadModel]
+    """And the processes, which follow them."""
+    parked: int
+    """Streams that are parked for anybody, also for a single process."""
 
 
 class Readiness(BaseModel):
@@ -61,8 +72,10 @@ async def live() -> Liveness:
 def ready(request: Request) -> Response:
     """Not ready: no database, no worker where one should run, a read model beyond the log.
 
-    A lag is told, but does not make a server unready: all servers share it, and taking all of them
-    away would help nobody. `elsewhere` means that this server was started without workers.
+    A lag, and what is parked, is told, but does not make a server unready: all servers share it,
+    and taking all of them away would help nobody.
+
+    `elsewhere` means that this server was started without workers.
     """
     state = _readiness(request.app.state.companies, request.app.state.workers)
     status = 200 if state.ready else 503
@@ -87,15 +100,23 @@ def _readiness(companies: Companies, workers: Workers | None) -> Readiness:
 
 
 def _health(company: Company, workers: Workers | None) -> CompanyHealth:
-    positions = company.follower.positions()
-    head = company.log.head()  # read last: in between both may grow
+    behind = lags(company.database, company.follower.everybody())
+    head = company.log.head()
+    with company.database.cursor() as db:
+        parked = parked_streams(db)
     return CompanyHealth(
         head=head,
         worker=_worker(company.name, workers),
         read_models={
-            name: ReadModel(position=position, lag=head - position)
-            for name, position in positions.items()
+            name: ReadModel(
+                position=lag.position,
+                lag=lag.facts,
+                lag_seconds=round(lag.seconds, 3),
+                parked=parked.get(name, 0),
+            )
+            for name, lag in behind.items()
         },
+        parked=sum(parked.values()),
     )
 
 

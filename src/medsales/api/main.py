@@ -7,7 +7,19 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from medsales.api import facts, health, orders, parties, problems, seals, stock, terms
+from medsales.api import (
+    facts,
+    health,
+    metrics,
+    orders,
+    parking,
+    parties,
+    problems,
+    seals,
+    stock,
+    subjects,
+    terms,
+)
 from medsales.api.batch import batch_routes
 from medsales.api.commands import Direct, command_routes
 from medsales.api.limits import Gate, Incidents
@@ -27,7 +39,9 @@ QUESTIONS: tuple[APIRouter, ...] = (
     orders.router,
     terms.router,
     facts.router,
+    subjects.router,
     seals.router,
+    parking.router,
 )
 """Every router that answers questions."""
 
@@ -53,6 +67,7 @@ def create_app(
     for router in (*commands, batch_routes(aggregates), *questions):
         app.include_router(router, responses=PROBLEMS)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.add_middleware(Direct, routes=[route for each in commands for route in each.routes])
     app.add_middleware(Gate)
     app.add_middleware(Incidents)

@@ -285,6 +285,12 @@ class Reading:
         if self._past:
             self._past.take_in(about)
 
+    def upto(self) -> int:
+        """How far the read model shows, or was asked to show."""
+        if self.moment:
+            return self.moment.position
+        return self.company.follower.positions().get(self.name or "", 0)
+
     @contextmanager
     def _in_the_past(self, scope: Scope) -> Iterator[Past]:
         assert self.moment is not None, "it is asked about now"

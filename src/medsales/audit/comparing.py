@@ -16,6 +16,7 @@ from medsales.audit.merkle import HASH, Edge, leaf_hash
 
 BLOCK = 256
 """Lines that are compared at a time, at most."""
+MANY = 1 << 62
 REMEMBERED = 1000
 """Differences that are looked into between two heads; a whole log may differ."""
 Kept = Callable[[int, int], bytes]
@@ -41,6 +42,7 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     diagnosis: Diagnosis = field(default_factory=Diagnosis)
     odd: list[Finding] = field(default_factory=list)
+    """What is wrong beside lines that differ."""
     next: tuple[int, bytes] | None = None
     astray: bool = False
     """No head can be compared any more: one was signed over what is neither told nor stored."""
@@ -57,47 +59,43 @@ class Comparison:
             self._block(self.at + 1, end)
             self.at = end
 
-    def settle(self, head: Head, rest: Rest = ()) -> Iterator[Finding]:
-        """What is wrong since the head before; then both trees are what this one was signed over.
+    def settle(self, head: Head, rest: Rest = ()) -> None:
+        """Finds what is wrong since the head before; then both trees are what this one signed.
 
         The head is of the position read up to, or of what stands there with the rest behind it.
         """
         told, stored = (_completed(edge, rest) for edge in (self.told, self.stored))
-        yield from self._odd()
+        differences, self.differences = self.differences, []
         if self.astray or stored == head.root:
-            yield from self.diagnosis.of(self._taken())
+            self.diagnosis.take(differences)
             self.told = self.stored.copy()
         elif told == head.root:
-            yield from (findings.hash_changed(one.position) for one in self._taken())
+            self.odd += [findings.hash_changed(one.position) for one in differences]
             self.stored = self.told.copy()
         else:
-            yield from self.diagnosis.of(self._taken())
-            yield findings.not_signed_over(self.settled + 1, head.size, head.number)
+            self.diagnosis.take(differences)
+            self.odd.append(findings.not_signed_over(self.settled + 1, head.size, head.number))
             self.astray = True
         self.settled = self.at
 
-    def rest(self) -> Iterator[Finding]:
-        """What is wrong behind the last head, where only the positions can be looked at."""
+    def follow(self) -> None:
+        """Goes on behind the last head, where only the positions can be looked at."""
         while self.next is not None:
             if self.next[0] != self.at + 1:
-                yield findings.missing(self.at + 1, self.next[0] - 1)
+                self.odd.append(findings.missing(self.at + 1, self.next[0] - 1))
             self.at = self.next[0]
             self._pull(self.at)
-        yield from self._odd()
 
-    def surplus(self) -> Iterator[Finding]:
-        """What stands behind the last position that there should be."""
+    def surplus(self) -> None:
+        """Nothing may stand behind the position read up to."""
         if self.next is not None:
-            yield findings.surplus(self.next[0])
-        yield from self._odd()
+            self.odd.append(findings.surplus(self.next[0]))
 
-    def _taken(self) -> list[Difference]:
-        taken, self.differences = self.differences, []
-        return taken
-
-    def _odd(self) -> list[Finding]:
-        odd, self.odd = self.odd, []
-        return odd
+    def findings(self) -> list[Finding]:
+        """All that was found, in the order of the log."""
+        self.diagnosis.take(self.differences)
+        found = [*self.odd, *self.diagnosis.findings()]
+        return sorted(found, key=lambda finding: finding.position or MANY)
 
     def _block(self, first: int, last: int) -> None:
         kept = self.kept(first, last)
@@ -122,10 +120,14 @@ class Comparison:
         lines_after = [*lines[1:], self.next[1] if self.next and self.next[0] == last else None]
         kept_after = [*hashes[1:], self.kept(last, last)]
         for n, line in enumerate(lines):
-            if found[n] != hashes[n] and len(self.differences) < REMEMBERED:
-                self.differences.append(
-                    Difference(first + n, line, hashes[n], lines_after[n], kept_after[n])
-                )
+            if found[n] == hashes[n]:
+                continue
+            if len(self.differences) == REMEMBERED:
+                self.diagnosis.uncounted += 1
+                continue
+            self.differences.append(
+                Difference(first + n, line, hashes[n], lines_after[n], kept_after[n])
+            )
 
     def _lines(self, first: int, last: int) -> list[bytes | None]:
         """The lines at these positions, None where there is none."""

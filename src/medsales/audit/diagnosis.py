@@ -1,7 +1,7 @@
 """Says what was done to a log, as far as its lines show: edited, swapped, inserted, taken out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from medsales.audit import findings
@@ -9,6 +9,8 @@ from medsales.audit.findings import Finding
 from medsales.audit.leaf import moved
 from medsales.audit.merkle import leaf_hash
 
+REMEMBERED = 1000
+"""Differences that are told one by one; a whole log may differ."""
 PAIRED = 100
 """Lines for which it is tried whether two of them were swapped; each is hashed for every other."""
 
@@ -39,37 +41,47 @@ def _is(line: bytes | None, position: int, kept: bytes) -> bool:
 
 @dataclass(slots=True)
 class Diagnosis:
-    """Remembers from one head to the next whether lines were moved."""
+    """Takes the differences of a whole log, in its order."""
 
     shift: int = 0
     """1 where lines were moved up, -1 where they were moved down."""
     at: int = 0
+    found: list[Finding] = field(default_factory=list)
+    lone: list[Difference] = field(default_factory=list)
+    """Those that are not explained by what came or went before them."""
+    uncounted: int = 0
 
-    def of(self, differences: Iterable[Difference]) -> list[Finding]:
-        lone: list[Difference] = []
-        found: list[Finding] = []
+    def take(self, differences: Iterable[Difference]) -> None:
         for one in differences:
-            said = self._moved(one)
-            if said is None:
-                lone.append(one)
-            else:
-                found += said
-        found += _missing([one.position for one in lone if one.line is None])
-        found += _in_their_place([one for one in lone if one.line is not None])
-        return sorted(found, key=lambda finding: finding.position or 0)
+            if not self._moved(one):
+                self._remember(one)
 
-    def _moved(self, one: Difference) -> list[Finding] | None:
-        """What was inserted or taken out here; nothing if it is only what follows from that."""
+    def findings(self) -> list[Finding]:
+        """Everything that was done."""
+        found = [
+            *self.found,
+            *_missing([one.position for one in self.lone if one.line is None]),
+            *_in_their_place([one for one in self.lone if one.line is not None]),
+        ]
+        left = [findings.more(self.uncounted)] if self.uncounted else []
+        return sorted(found, key=lambda finding: finding.position or 0) + left
+
+    def _remember(self, one: Difference) -> None:
+        if len(self.lone) < REMEMBERED:
+            self.lone.append(one)
+        else:
+            self.uncounted += 1
+
+    def _moved(self, one: Difference) -> bool:
+        """Whether it is explained by a fact that was inserted or taken out, here or before."""
         before = self.shift if one.position == self.at + 1 else 0
         up, down = one.belongs_after, one.belongs_here
         self.at, self.shift = one.position, up - down
-        if before == 1 and one.line is None:
-            return []
-        if self.shift == 0:
-            return None
-        if self.shift == before:
-            return []
-        return [(findings.removed if up else findings.inserted)(one.position)]
+        if self.shift and self.shift != before:
+            self.found.append((findings.removed if up else findings.inserted)(one.position))
+        # Where lines were moved, one is missing at the end, or the last one lies behind it.
+        ended = (before == 1 and one.line is None) or (before == -1 and one.line_after is None)
+        return self.shift != 0 or ended
 
 
 def _missing(positions: Sequence[int]) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ class Export:
 
     def beside(self, which: str) -> list[tuple[int, bytes]]:
         """The full subtrees before the exported positions, or behind them. Raises NoExport."""
-        parts = _told(self.folder / "proof.json").get(which, ())
+        parts = _made(lambda told: told[which], _told(self.folder / "proof.json"))
         return [_made(lambda one: (int(one[0]), bytes.fromhex(one[1])), part) for part in parts]
 
     def lines(self) -> Iterator[bytes]:
@@ -180,10 +180,11 @@ def _facts(export: Export, chain: Chain, witness: Witness) -> Iterator[Finding]:
             yield from witness.check(head)
             if chain.genuine and comparison.at <= head.size <= export.last:
                 comparison.read(head.size)
-                yield from comparison.settle(head)
+                comparison.settle(head)
         comparison.read(export.last)
-        yield from comparison.settle(export.head, export.beside("behind"))
-        yield from comparison.surplus()
+        comparison.settle(export.head, export.beside("behind"))
+        comparison.surplus()
+        yield from comparison.findings()
         if chain.last is None or chain.last.signed() != export.head.signed():
             yield findings.head_not_last(export.head.number)
 

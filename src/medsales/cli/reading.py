@@ -16,27 +16,45 @@ from medsales.cli.opening import OUT, opened
 from medsales.company import Company
 from medsales.domain.kernel import EVENTS
 from medsales.engine.log import Selection
+from medsales.engine.mentions import Mentions
 
 __all__ = ["Selection", "show"]
 
 
-def show(name: str, chosen: Selection, limit: int | None, *, json: bool) -> None:
+def show(
+    name: str,
+    chosen: Selection,
+    limit: int | None,
+    mentioning: str | None = None,
+    *,
+    json: bool,
+) -> None:
     """What is recorded while it is shown is not shown. Raises Failed for an unknown event."""
     for kind in chosen.kinds:
         if kind not in EVENTS:
             raise Failed(f"no event is called {kind}")
     with opened(name) as company:
-        found = _until_now(company, chosen, limit or MOST)
+        found = _until_now(company, chosen, limit or MOST, mentioning)
         if json:
             sys.stdout.buffer.writelines(found)
         else:
             _tell(found)
 
 
-def _until_now(company: Company, chosen: Selection, limit: int) -> Iterator[bytes]:
-    head = company.log.head()
+def _until_now(
+    company: Company, chosen: Selection, limit: int, mentioning: str | None
+) -> Iterator[bytes]:
+    head = indexed(company) if mentioning else company.log.head()
     last = head if chosen.upto is None else min(chosen.upto, head)
-    return lines(company, replace(chosen, upto=last), limit)
+    return lines(company, replace(chosen, upto=last), limit, mentioning)
+
+
+def indexed(company: Company) -> int:
+    """How far the subject index reaches. Raises Failed while it lacks the end of the log."""
+    reached = company.follower.positions().get(Mentions.name, 0)
+    if reached < company.log.head():
+        raise Failed(f"the subject index has reached position {reached:,}; start a worker")
+    return reached
 
 
 def _tell(found: Iterator[bytes]) -> None:

@@ -1,5 +1,6 @@
 """The whole write side of one company: load, let the command decide, append, answer."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -115,6 +116,14 @@ Answer = Receipt | Exception
 Append = Callable[[Sequence[Request]], list[Appended]]
 
 
+def outcome_of(answer: Answer) -> str:
+    """In one word, for whoever counts."""
+    if isinstance(answer, Receipt):
+        return "accepted" if answer.events else "nothing"
+    words = {Refused: "refused", Stale: "stale", KeyReused: "key_reused"}
+    return words.get(type(answer), "failed")
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -132,6 +141,8 @@ class MedSales:
         """What a decision takes for now; the log keeps a clock of its own."""
         self.memory = Memory(log)
         self.committer = Committer(f"decide {log.datastore.company}", self._decide_together)
+        self.answered: Counter[str] = Counter()
+        """How many commands were answered how, since this process began."""
 
     def handle(self, ask: Ask) -> Receipt:
         """Decides and appends. Raises Refused, Stale, KeyReused or Overloaded."""
@@ -180,6 +191,7 @@ class MedSales:
             self.memory.clear()
             raise
         self.memory.trim()
+        self.answered.update(map(outcome_of, answers.values()))
         told = (answers[n] for n in range(len(asks)))
         return [[next(told) for _ in job] for job in jobs]
 

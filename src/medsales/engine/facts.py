@@ -93,6 +93,13 @@ class Fact(Generic[E_co]):
             return self.envelope
         raise AttributeError(name)
 
+    def let_go(self) -> None:
+        """Forgets the event, which is read again if need be: thousands of them fill the memory."""
+        try:  # noqa: SIM105 - `suppress` takes longer than all the rest
+            del self.event
+        except AttributeError:
+            pass
+
     @property
     def by(self) -> str:
         return self.envelope.by

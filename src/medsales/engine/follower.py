@@ -22,6 +22,8 @@ LONG_LOG = 20_000
 """Facts that a new read model need not follow one after the other: it is rebuilt from them."""
 NO_CODE = ""
 """What the rows of a read model were made by that has none yet."""
+PROCESSES = "processes"
+"""The name under which the processes note their position."""
 GLANCE = 0.005
 """Seconds between two looks at the positions while somebody waits for them to move."""
 
@@ -55,6 +57,10 @@ class Follower:
         self.reached: dict[str, int] = {}
         """What this follower itself has done; the table may know of more."""
         self.moved = threading.Condition()
+
+    def everybody(self) -> list[str]:
+        """Who follows the log: the read models, and the processes behind them."""
+        return [*self.projections, PROCESSES]
 
     def keeps(self, row: type[Row]) -> bool:
         """Whether these rows are among those kept here."""
@@ -171,8 +177,8 @@ def _take_in_what_fits(db: Db, schema: str, behind: Sequence[Projection], news: 
         parking.take_in_what_fits(db, schema, projection, news)
 
 
-def lags(database: Database) -> dict[str, Lag]:
-    """How far behind everybody is who follows the log of a company."""
+def lags(database: Database, names: Iterable[str]) -> dict[str, Lag]:
+    """How far behind each of these is."""
     query = """
         select name, position, head - position as facts,
             coalesce(greatest(0, extract(epoch from clock_timestamp() - recorded_at)), 0)::float8
@@ -180,8 +186,8 @@ def lags(database: Database) -> dict[str, Lag]:
         from positions cross join
             (select coalesce(max(notification_id), 0) as head from facts) as log
             left join facts on notification_id = position + 1
-        order by name
+        where name = any(%s) order by name
         """
     with database.cursor() as db:
-        rows = db.execute(query, prepare=True).fetchall()
+        rows = db.execute(query, (list(names),), prepare=True).fetchall()
     return {row.pop("name"): Lag(**row) for row in rows}

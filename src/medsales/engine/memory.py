@@ -3,17 +3,22 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json, to_json
 
 from medsales.domain import kernel
 from medsales.domain.kernel import KINDS, Aggregate
 from medsales.engine.decision import Loaded
 from medsales.engine.log import Log, Told, Wanted
+
+A = TypeVar("A", bound=Aggregate)
 
 CAPACITY = 32 * 1024 * 1024
 """Bytes of facts whose states are kept, about; the states themselves take several times that."""
@@ -121,16 +126,50 @@ def _shape(module: Path) -> str:
     return sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()
 
 
-@cache
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter(KINDS[kind])
-
-
 def stored(state: Aggregate) -> bytes:
-    """The state as a snapshot holds it."""
-    return _adapter(state.kind).dump_json(state)
+    """The state as a snapshot holds it: JSON, in which a mapping is a list of pairs.
+
+    Keys of a mapping may be tuples or values here, which keys of a JSON object cannot be.
+    """
+    return to_json(_plain(state))
 
 
-def restored(kind: type[Aggregate], snapshot: bytes) -> Aggregate:
-    state: Aggregate = _adapter(kind.kind).validate_json(snapshot)
+def restored(kind: type[A], snapshot: bytes) -> A:
+    state: A = _shaped(kind, from_json(snapshot))
     return state
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return [(_plain(key), _plain(part)) for key, part in value.items()]
+    if isinstance(value, tuple | frozenset):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _shaped(annotation: Any, plain: Any) -> Any:
+    """What `_plain` was made of, as the annotation says."""
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        types = _types(annotation)
+        return annotation(**{name: _shaped(types[name], part) for name, part in plain.items()})
+    parts = [part for part in get_args(annotation) if part not in (NoneType, Ellipsis)]
+    if get_origin(annotation) is dict:
+        return {_shaped(parts[0], key): _shaped(parts[1], part) for key, part in plain}
+    if get_origin(annotation) in (tuple, frozenset):
+        each = parts * len(plain) if len(parts) == 1 else parts
+        return get_origin(annotation)(map(_shaped, each, plain))
+    if get_origin(annotation) is UnionType and len(parts) == 1:
+        return None if plain is None else _shaped(parts[0], plain)
+    return _adapter(annotation).validate_python(plain)
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)

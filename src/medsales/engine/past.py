@@ -17,10 +17,20 @@ from psycopg.rows import tuple_row
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from medsales.domain.kernel import Aggregate
+from medsales.engine import parking
 from medsales.engine.database import Database, Db
 from medsales.engine.facts import STORED, Fact
 from medsales.engine.mentions import mentioned
-from medsales.engine.projection import Batch, Projection, Row, copy_new, fold, sql_type, write
+from medsales.engine.projection import (
+    Batch,
+    Projection,
+    Row,
+    copy_new,
+    fold,
+    sql_type,
+    undisturbed,
+    write,
+)
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -114,12 +124,24 @@ def past(
     with database.get_connection() as conn:
         threshold, conn.prepare_threshold = conn.prepare_threshold, None
         try:
-            begun = Past(conn.cursor(), database.schema, tuple(projections), moment, scope)
-            conn.execute(begun.opening())
-            yield begun
+            db = conn.cursor()
+            db.execute(SQL(BEGIN).format(Identifier(database.schema, "positions")))
+            folding = [p for p in projections if not set(p.rows).isdisjoint(scope.rows)]
+            skipped = {each.name: parking.skipped(db, each.name) for each in folding}
+            then = Past(db, database.schema, folding, skipped, moment, scope)
+            db.execute(then.opening())
+            yield then
         finally:
             conn.rollback()
             conn.prepare_threshold = threshold
+
+
+BEGIN = """
+    begin isolation level repeatable read;
+    lock table {} in access share mode;
+    set local jit to off
+"""
+"""Whoever swaps tables in waits for us, or we for him."""
 
 
 @dataclass(frozen=True)
@@ -128,21 +150,21 @@ class Past:
 
     db: Db
     schema: str
-    projections: tuple[Projection, ...]
+    projections: Sequence[Projection]
+    """Those that make the rows."""
+    skipped: Mapping[str, parking.Skipped]
+    """What each of them could not take in."""
     moment: Moment
     scope: Scope
     taken_in: set[str] = field(default_factory=set)
 
     def opening(self) -> Composed:
-        """Sent in one go. Whoever swaps tables in waits for us, or we for him."""
-        begin = SQL(
-            "begin isolation level repeatable read; lock table {} in access share mode;"
-            " set local search_path to pg_temp; set local jit to off"
-        ).format(Identifier(self.schema, "positions"))
+        """Sent in one go."""
+        alone = SQL("set local search_path to pg_temp")
         tables = [_table(row) for row in self.scope.rows]
         ledgers = [self._ledger(row) for row in self.scope.ledgers]
         sums = [_view(row, SQL(query)) for row, query in self.scope.sums.items()]
-        return SQL("; ").join([begin, *tables, *ledgers, *sums])
+        return SQL("; ").join([alone, *tables, *ledgers, *sums])
 
     def _ledger(self, row: type[Row]) -> Composed:
         lines = SQL("select * from {} where {}").format(
@@ -163,11 +185,12 @@ class Past:
     def take_in(self, about: Sequence[str]) -> None:
         """The rows of some subjects, and of those near to them."""
         near = {*about, *self._mentioning(about)} - self.taken_in
-        facts = self._facts_of(near, about)
-        named = {id for fact in facts for id in self._far(fact)} - near - self.taken_in
-        facts += self._facts_of(named) if named else []
-        self.taken_in.update(near, named)
-        copy_new(self.db, TEMPORARY, self._wanted(fold(self._folding(), facts)))
+        with undisturbed():
+            facts = self._facts_of(near, about)
+            named = {id for fact in facts for id in self._far(fact)} - near - self.taken_in
+            facts += self._facts_of(named) if named else []
+            self.taken_in.update(near, named)
+            copy_new(self.db, TEMPORARY, self._folded(facts))
 
     def clear(self) -> None:
         self.taken_in.clear()
@@ -215,7 +238,7 @@ class Past:
 
     def _handled(self) -> Composed:
         """Other facts change none of the rows."""
-        names = sorted({name for p in self._folding() for name in p.handlers})
+        names = sorted({name for each in self.projections for name in each.handlers})
         return SQL("topic = any({})").format(Literal(names))
 
     def _facts(self, condition: Composable) -> Composed:
@@ -227,18 +250,18 @@ class Past:
             self.moment.order(),
         )
 
-    def _folding(self) -> list[Projection]:
-        return [p for p in self.projections if not set(p.rows).isdisjoint(self.scope.rows)]
-
-    def _wanted(self, batch: Batch) -> Batch:
-        return {row: nets for row, nets in batch.items() if row in self.scope.rows}
+    def _folded(self, facts: Sequence[Fact[Any]]) -> Batch:
+        batch: Batch = {}
+        for each in self.projections:
+            batch |= fold([each], self.skipped[each.name].left(facts))
+        return {row: changes for row, changes in batch.items() if row in self.scope.rows}
 
     def _take_in_everything(self) -> None:
         """Stream by stream: rows belong to one, except those that are shared and only add up."""
         for facts in self._streams():
-            batch = self._wanted(fold(self._folding(), facts))
-            copy_new(self.db, TEMPORARY, {r: nets for r, nets in batch.items() if not r.shared})
-            write(self.db, TEMPORARY, {r: nets for r, nets in batch.items() if r.shared})
+            batch = self._folded(facts)
+            copy_new(self.db, TEMPORARY, {row: batch[row] for row in batch if not row.shared})
+            write(self.db, TEMPORARY, {row: batch[row] for row in batch if row.shared})
 
     def _streams(self) -> Iterator[list[Fact[Any]]]:
         """Whole streams, about so many facts at a time."""

@@ -15,6 +15,7 @@ from medsales.engine.consequences import FOR_NOW, Then, ask, done
 from medsales.engine.database import Database, Db
 from medsales.engine.decision import subject_of
 from medsales.engine.facts import Fact
+from medsales.engine.follower import PROCESSES
 from medsales.engine.parking import Skipped
 from medsales.engine.tail import Tail
 from medsales.engine.timers import DUE
@@ -45,7 +46,7 @@ def when(event: type[E]) -> Callable[[Policy[E]], Policy[E]]:
 class Processes:
     """Runs all policies of one company over its log, behind the read models they consult."""
 
-    name = "processes"
+    name = PROCESSES
 
     def __init__(self, app: MedSales, database: Database, tail: Tail | None = None) -> None:
         self.app = app

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from hashlib import sha256
 from operator import itemgetter
 from types import NoneType
@@ -88,17 +88,17 @@ class Row(BaseModel):
     @classmethod
     def put(cls, **columns: Any) -> "Change":
         """The whole row, whatever was there before."""
-        return Change(cls, cls.key_of(columns), columns, {}, True)
+        return _change(Change, (cls, cls.key_of(columns), columns, {}, True, False))
 
     @classmethod
     def set(cls, *key: str | int, **columns: Any) -> "Change":
         """Some columns of the row; the others keep what they have."""
-        return Change(cls, key, columns, {})
+        return _change(Change, (cls, key, columns, {}, False, False))
 
     @classmethod
     def add(cls, *key: str | int, **amounts: Any) -> "Change":
         """Adds to numbers of the row."""
-        return Change(cls, key, {}, amounts)
+        return _change(Change, (cls, key, {}, amounts, False, False))
 
     @classmethod
     def drop(cls, *key: str | int) -> "Change":
@@ -126,20 +126,25 @@ class Change(NamedTuple):
 
     def then(self, later: "Change") -> "Change":
         """Both, one after the other; neither is to be used again."""
-        if self.row.ledger:
-            self.row.refuse()
+        row, _, values, amounts, _, gone = self
+        if row.ledger:
+            row.refuse()
         if later.fresh or later.gone:
             return later
-        if self.gone:
+        if gone:
             return later._replace(fresh=True)
-        for column, value in later.values.items():
-            self.values[column] = value
-            self.amounts.pop(column, None)
+        if later.values:
+            values.update(later.values)
+            for column in amounts.keys() & later.values:
+                del amounts[column]
         for column, amount in later.amounts.items():
-            sums = self.values if column in self.values else self.amounts
+            sums = values if column in values else amounts
             sums[column] = sums.get(column, 0) + amount
         return self
 
+
+_change = tuple.__new__
+"""As `Change(...)`, without the call in between: a batch has tens of thousands of them."""
 
 Changes: TypeAlias = Iterable[Change]
 Handler: TypeAlias = Callable[[Any, Fact[E]], Changes]
@@ -188,12 +193,17 @@ def fold(projections: Sequence[Projection], facts: Iterable[Fact[Any]]) -> Batch
     batch: Batch = {row: {} for projection in projections for row in projection.rows}
     takers: dict[str, list[Callable[[Fact[Any]], Changes]]] = {}
     for fact in facts:
-        if fact.name not in takers:
-            takers[fact.name] = [each.changes for each in projections if fact.name in each.handlers]
-        for changes in takers[fact.name]:
-            for change in changes(fact):
+        name = fact.name
+        if name not in takers:
+            takers[name] = [
+                partial(each.handlers[name], each) for each in projections if name in each.handlers
+            ]
+        for take in takers[name]:
+            for change in take(fact):
                 rows, key = batch[change.row], change.key
-                rows[key] = rows[key].then(change) if key in rows else change
+                earlier = rows.get(key)
+                rows[key] = earlier.then(change) if earlier else change
+        fact.let_go()
     return batch
 
 

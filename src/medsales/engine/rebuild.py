@@ -244,15 +244,18 @@ class Rebuild:
 
     # Catching up
 
-    def _catch_up(self, targets: Mapping[str, int]) -> None:
+    def _catch_up(self, targets: Mapping[str, int], progress: Progress = _quietly) -> None:
         """The facts after the parts, in their order, as the living read models follow them."""
         while True:
             with self.database.following() as db:
-                if not self._step(db, targets):
-                    return
+                reached = self._step(db, targets)
+            if not reached:
+                return
+            progress(reached, max(targets.values()))
             self._go_on()
 
     def _step(self, db: Db, targets: Mapping[str, int]) -> int:
+        """One batch for the hindmost; returns the position reached, 0 when nothing is left."""
         reached = self._reached(db)
         behind = {name: at for name, at in reached.items() if at < targets.get(name, 0)}
         if not behind:
@@ -267,8 +270,7 @@ class Rebuild:
                 "update rebuilds set position = %s where shadow = %s and name = any(%s)",
                 (news[-1].position, self.shadow, names),
             )
-            self.progress(news[-1].position, max(targets.values()))
-        return len(news)
+        return news[-1].position if news else 0
 
     def _take_in(self, db: Db, behind: Sequence[Projection], news: Sequence[Fact[Any]]) -> None:
         db.execute(parts.search_path(self.shadow, self.database.schema))
@@ -319,7 +321,7 @@ class Rebuild:
         """A snapshot in which old and new rows have seen the same facts. The living ones stand
         still until it is taken, not while it is looked at."""
         head = self._head()
-        self._catch_up(self._limited(self._live(), names, head))
+        self._catch_up(self._limited(self._live(), names, head), self.progress)
         with ExitStack() as reading:
             db = reading.enter_context(self.database.reading())
             with self.database.writing() as still:
@@ -350,7 +352,7 @@ class Rebuild:
         """In one short transaction. Readers of several statements hold on to `positions`: they are
         waited for, so that each of them sees either the old tables or the new ones."""
         while True:
-            self._catch_up(dict.fromkeys(self.chosen, self._head()))
+            self._catch_up(dict.fromkeys(self.chosen, self._head()), self.progress)
             if self._swapped():
                 return
             self._go_on()

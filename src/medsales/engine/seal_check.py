@@ -51,15 +51,15 @@ def _checked(db: Db, outside: Iterable[bytes], trusted: str | None, progress: Pr
     chain, witness = Chain(log, keys_of(db)), Witness(log, outside)
     found = list(chain.check_keys(trusted if chain.given else None))
     comparison = Comparison(_all_lines(db), KeptTiles(db).between)
-    about_facts: list[Finding] = []
     for head in heads(db):
         found += [*chain.check(head), *witness.check(head)]
         # The size of a forged head is anybody's word.
         if chain.genuine:
             comparison.read(head.size)
-            about_facts += comparison.settle(head)
+            comparison.settle(head)
             progress(comparison.at, comparison.at)
-    about_facts += comparison.rest()
+    comparison.follow()
+    about_facts = comparison.findings()
     found += [*about_facts, *witness.ended(chain.last)]
     # An edited hash of a fact shows in every tile above it; those are looked at alone.
     found += [] if about_facts else _uneven(db)

@@ -7,12 +7,13 @@ follows from the timer, and the command log knows it.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from medsales.engine import parking
 from medsales.engine.application import Ask, MedSales
 from medsales.engine.consequences import FOR_NOW, Then, ask, done
 from medsales.engine.database import Database
+from medsales.engine.decision import subject_of
 from medsales.engine.log import Selection, facts
 from medsales.engine.projection import BEGINNING, Row
 
@@ -98,5 +99,24 @@ WAITING = """
 """Timers that nobody has asked yet: the command log knows those that have been answered."""
 
 
+class Standing(NamedTuple):
+    """How many timers are set, and how many of them should have been asked by now."""
+
+    set: int
+    due: int
+
+
+def standing(database: Database, now: datetime) -> Standing:
+    with database.cursor() as db:
+        total = db.execute("select count(*) as n from timer").fetchone()
+        due = db.execute(
+            f"select count(*) as n {WAITING} and due_at <= %s", (list(DUE), now)
+        ).fetchone()
+    return Standing((total or {})["n"], (due or {})["n"])
+
+
 def _asked(timer: Timer, key: str) -> Ask:
-    return ask(timer.timer, DUE[timer.timer](timer), key=key, cause=timer.set_by)
+    then = DUE[timer.timer](timer)
+    # A refusal that has no subject would not be kept, and be asked for again and again.
+    subject_of(then.command, then.id)
+    return ask(timer.timer, then, key=key, cause=timer.set_by)

@@ -116,43 +116,41 @@ class StockPicture(Projection):
 def entry(fact: Fact[Any], *, reserved: int = 0, ours: int = 0) -> Changes:
     """A line of the ledger, and what it does to the levels on both sides."""
     moved = fact.event.moved
-    yield line(fact, moved, reserved, ours)
-    if moved.source is not None:
-        here = {"reserved": reserved, "ours": min(ours, 0)}
-        yield level(moved, moved.source, on_hand=-moved.quantity, **not_zero(here))
-    if moved.destination is not None:
-        there = not_zero({"ours": max(ours, 0)})
-        yield level(moved, moved.destination, on_hand=moved.quantity, **there)
+    here, there, quantity = moved.source, moved.destination, moved.quantity
+    yield line(fact, moved, here, there, quantity=quantity, reserved=reserved, ours=ours)
+    if here:
+        yield level(moved, here, on_hand=-quantity, reserved=reserved, ours=min(ours, 0))
+    if there:
+        yield level(moved, there, on_hand=quantity, ours=max(ours, 0))
 
 
 def standing(fact: Fact[Any], *, reserved: int = 0, ours: int = 0) -> Changes:
     """A line of the ledger for goods that stay where they are."""
     stock = fact.event.stock
-    unmoved = Movement(product=stock.product, lot=stock.lot, quantity=0, source=stock.place)
-    yield line(fact, unmoved, reserved, ours)
-    yield level(stock, stock.place, **not_zero({"reserved": reserved, "ours": ours}))
+    yield line(fact, stock, stock.place, None, reserved=reserved, ours=ours)
+    yield level(stock, stock.place, reserved=reserved, ours=ours)
 
 
-def line(fact: Fact[Any], moved: Movement, reserved: int, ours: int) -> Change:
+def line(
+    fact: Fact[Any],
+    goods: Movement | Stock,
+    here: Place | None,
+    there: Place | None,
+    **amounts: int,
+) -> Change:
     return StockMovement.put(
         position=fact.position,
         subject=fact.subject,
-        product=moved.product,
-        lot=moved.lot or "",
-        quantity=moved.quantity,
-        source=moved.source.holder if moved.source else "",
-        source_zone=zone_of(moved.source),
-        destination=moved.destination.holder if moved.destination else "",
-        destination_zone=zone_of(moved.destination),
-        reserved=reserved,
-        ours=ours,
+        product=goods.product,
+        lot=goods.lot or "",
+        source=here.holder if here else "",
+        source_zone=zone_of(here),
+        destination=there.holder if there else "",
+        destination_zone=zone_of(there),
         event=fact.name,
         effective_at=fact.effective_at,
+        **amounts,
     )
-
-
-def not_zero(amounts: dict[str, int]) -> dict[str, int]:
-    return {column: amount for column, amount in amounts.items() if amount}
 
 
 def zone_of(place: Place | None) -> str:
@@ -160,8 +158,7 @@ def zone_of(place: Place | None) -> str:
 
 
 def level(goods: Stock | Movement, place: Place, **amounts: int) -> Change:
-    key = (place.holder, zone_of(place), goods.product, goods.lot or "")
-    return StockLevel.add(*key, **amounts)
+    return StockLevel.add(place.holder, place.zone or "", goods.product, goods.lot or "", **amounts)
 
 
 LEVELS = """

@@ -44,15 +44,16 @@ class UnitHistory(Projection):
     @on(unit.UnitReceived)
     def received(self, fact: Fact[unit.UnitReceived]) -> Changes:
         udi, into = fact.event.udi, fact.event.moved.destination
-        supplier = fact.event.supplier
+        expires = udi.expires and str(udi.expires)
+        supplier, scan = fact.event.supplier, printable(udi.raw)
         yield told(
             fact,
-            f"received into {shown(into)}, lot {udi.lot or '-'}, expiring {udi.expires or 'never'}"
+            f"received into {shown(into)}, lot {udi.lot or '-'}, expiring {expires or 'never'}"
             + (f", from {supplier}" if supplier else "")
-            + f"; scanned {printable(udi.raw)}",
-            f"入库至{shown(into, zh=True)}, 批号 {udi.lot or '-'}, 有效期 {udi.expires or '无'}"
+            + f"; scanned {scan}",
+            f"入库至{shown(into, zh=True)}, 批号 {udi.lot or '-'}, 有效期 {expires or '无'}"
             + (f", 供货商 {supplier}" if supplier else "")
-            + f"; 扫码 {printable(udi.raw)}",
+            + f"; 扫码 {scan}",
         )
 
     @on(unit.UnitInspected)
@@ -277,6 +278,7 @@ class UnitHistory(Projection):
 
 
 def told(fact: Fact[Any], en: str, zh: str, evidence: str | None = None) -> Any:
+    envelope = fact.envelope
     return HistoryEntry.put(
         unit=fact.subject,
         position=fact.position,
@@ -284,11 +286,11 @@ def told(fact: Fact[Any], en: str, zh: str, evidence: str | None = None) -> Any:
         event=fact.name,
         en=en,
         zh=zh,
-        by=fact.by,
-        by_name=fact.envelope.name,
+        by=envelope.by,
+        by_name=envelope.name,
         recorded_at=fact.recorded_at,
         effective_at=fact.effective_at,
-        reason=fact.envelope.reason,
+        reason=envelope.reason,
         evidence=evidence,
     )
 
