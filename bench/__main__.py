@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import appends, http, projecting, reading, receiving, visible
+from bench import appends, http, past, projecting, reading, rebuilding, receiving, sealing, visible
 from bench.measure import Table
 from bench.setting import Setting, described, prepared
 
@@ -17,8 +17,11 @@ SUBJECTS: Mapping[str, Callable[[Setting], list[Table]]] = {
     "appends": appends.measure,
     "http": http.measure,
     "projecting": projecting.measure,
+    "rebuilding": rebuilding.measure,
     "receiving": receiving.measure,
     "reading": reading.measure,
+    "past": past.measure,
+    "sealing": sealing.measure,
     "visible": visible.measure,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -78,7 +81,8 @@ def page(machine: Mapping[str, str], tables: list[Table], *, quick: bool) -> str
 
 INTRODUCTION = """\
 Written by `make bench`; measure your own machine with the same command, or one subject with
-`.venv/bin/python -m bench NAME` (appends, http, projecting, receiving, reading, visible).
+`.venv/bin/python -m bench NAME` (appends, http, projecting, rebuilding, receiving, reading, past,
+sealing, visible).
 
 Every figure is the smallest, the median and the largest of several runs. In each run ours and its
 peer or limit are measured one after the other, so a ratio compares figures of the same minutes; it

@@ -1,4 +1,4 @@
-"""Fills a log with very many facts, as the demo tells them: the same years under other numbers."""
+"""Logs of very many facts, as the demo tells them: the same years under other numbers."""
 
 import json
 import re
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from itertools import groupby, product
 from typing import Any
 
+import psycopg
+
 from bench.sample import Business
+from bench.setting import Setting, opened
 from medsales.company import Company
 
 PATTERN = 6_000
@@ -18,6 +21,30 @@ AT_A_TIME = 2_000
 HOLE = "\x01"
 """Stands where the numbers of a copy differ: in serials, lots, orders, shipments, waybills."""
 LIVES = ("device-unit:", "lot:", "order:", "shipment:")
+
+LONG = "long"
+"""The database of the long logs."""
+SMALL, LARGE = "small", "large"
+"""The companies in it."""
+BIG_LOT = 2_000
+"""Units of one lot, which each of them has."""
+
+
+def long_logs(setting: Setting) -> str:
+    """The database of two companies, of 100,000 and of 1,000,000 facts, with their read models."""
+    sizes = {SMALL: setting.size(100_000, 7_000), LARGE: setting.size(1_000_000, 25_000)}
+
+    def fill_both(url: str) -> None:
+        for name, facts in sizes.items():
+            with opened(url, name) as company:
+                fill(company, facts)
+                Business(company).lot(setting.size(BIG_LOT, 50))
+                company.follower.rebuild(list(company.follower.projections))
+        # Otherwise the database would do it by itself, while something else is measured.
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("vacuum analyze")
+
+    return setting.shared(LONG, fill_both)
 
 
 def fill(company: Company, facts: int) -> None:

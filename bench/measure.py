@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 Figures = Mapping[str, float]
 Case = Callable[[], Figures]
-COLUMNS = ("what", "unit", "min", "median", "max", "ratio: median (min to max)", "goal (next step)")
+COLUMNS = ("what", "unit", "min", "median", "max", "ratio: median (min to max)", "goal")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Goal:
-    """What the next step wants: at least a number, or at most; of itself or of a ratio."""
+    """What is wanted: at least a number, or at most; of the figure itself or of a ratio."""
 
     limit: float
     to: str = ""
@@ -148,10 +148,9 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 
 def in_ms(seconds: Sequence[float]) -> Figures:
-    return {
-        "p50": percentile(seconds, 0.50) * 1000,
-        "p99": percentile(seconds, 0.99) * 1000,
-    }
+    """`tail` is how much longer the slowest take than most: the p99 in p50s."""
+    p50, p99 = percentile(seconds, 0.50), percentile(seconds, 0.99)
+    return {"p50": p50 * 1000, "p99": p99 * 1000, "tail": p99 / p50}
 
 
 def counted(number: int, what: str) -> str:

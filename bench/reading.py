@@ -1,9 +1,8 @@
-"""How long a lot trace and a unit's history take, in a log of 10,000 and of 100,000 facts."""
+"""How long a large lot's trace and a unit's history take, in 100,000 and in 1,000,000 facts."""
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 from urllib.parse import quote
@@ -11,21 +10,24 @@ from urllib.parse import quote
 import psycopg
 
 from bench.client import Task, play
+from bench.filler import BIG_LOT, LARGE, SMALL, long_logs
 from bench.measure import Case, Figures, Found, Goal, Line, Table, in_ms
-from bench.sample import Business
 from bench.server import serving, token
-from bench.setting import Setting, opened, settle
+from bench.setting import Setting, opened
 from medsales.company import Company
 from medsales.domain.ids import DeviceUnitId, LotId
 from medsales.engine.database import schema_of
 from medsales.projections.lot_trace import trace
 from medsales.projections.unit_history import history_of
 
-LOTS = "select distinct lot as id from lot_holding where goods <> lot order by 1"
+BIGGEST = "select lot as id from lot_holding group by lot order by count(*) desc limit 1"
 UNITS = "select distinct unit as id from history_entry where unit like 'device-unit:%' order by 1"
 LOT_ROWS = "select * from lot_holding where lot = %s"
 UNIT_ROWS = "select * from history_entry where unit = %s"
-QUESTIONS = ("lot trace", "unit history")
+QUESTIONS = {"lot trace": 20, "unit history": 5}
+"""How many milliseconds the p99 of each may be."""
+SIZES = {SMALL: "100,000 facts", LARGE: "1,000,000 facts"}
+BARE = "bare select"
 
 
 @dataclass(frozen=True)
@@ -39,70 +41,65 @@ class Subject:
 
 
 def measure(setting: Setting) -> list[Table]:
-    sizes = {"10,000": setting.size(10_000, 1_500), "100,000": setting.size(100_000, 3_000)}
-    with setting.database("reading") as url, ExitStack() as stack:
-        subjects = {
-            size: stack.enter_context(filled(setting, url, f"facts_{n}", facts))
-            for n, (size, facts) in enumerate(sizes.items())
-        }
-        port = stack.enter_context(serving("medsales", url))
-        for subject in subjects.values():
-            settle(subject.company)
+    url = long_logs(setting)
+    with (
+        opened(url, SMALL) as small,
+        opened(url, LARGE) as large,
+        serving("reader", url) as port,
+    ):
+        subjects = [subject(setting, url, company) for company in (small, large)]
         cases: dict[str, Case] = {}
-        for size, subject in subjects.items():
-            cases |= asked(size, subject)
-            cases |= asked_over_http(size, subject, port)
-            cases |= bare(size, subject)
-        heads = [subject.company.log.head() for subject in subjects.values()]
-        return [told(setting.interleaved(cases), list(sizes), heads)]
+        for each in subjects:
+            cases |= bare(each) | asked(each) | asked_over_http(each, port)
+        found = setting.interleaved(cases)
+        return [told(found, {each.company.name: each.company.log.head() for each in subjects})]
 
 
-def told(found: Found, sizes: Sequence[str], heads: Sequence[int]) -> Table:
+def subject(setting: Setting, url: str, company: Company) -> Subject:
+    chance = random.Random(7)
+    with company.database.reading() as db:
+        lots = [row["id"] for row in db.execute(BIGGEST)]
+        units = [row["id"] for row in db.execute(UNITS)]
+    times = setting.size(150, 20), setting.size(500, 20)
+    return Subject(company, url, lots * times[0], chance.choices(units, k=times[1]))
+
+
+def told(found: Found, heads: Mapping[str, int]) -> Table:
     lines: list[Line] = []
-    for size in sizes:
-        for question, most in zip(QUESTIONS, (20, 5), strict=True):
-            case = f"{question}, {size} facts"
-            for way in ("bare select", "function", "GET"):
-                to = {} if way == "bare select" else {"bare select": f"bare select {case}"}
-                for part in ("p50", "p99"):
-                    goals = (
-                        (Goal(most, at_most=True),)
-                        if way != "bare select" and part == "p99"
-                        else ()
-                    )
-                    of = (f"{way} {case}", part, "ms")
-                    lines.append(found.line(f"{case}, {way}, {part}", of, to, *goals))
-    return Table(
-        "Asking where a lot is, and what happened to a unit",
-        lines,
-        f"""\
-* Logs of {" and ".join(f"{head:,}" for head in heads)} facts, made by the demo's simulation; 40
-  serials to a lot. Lots and units are drawn by chance, one caller.
+    for question, most in QUESTIONS.items():
+        for way in ("bare select", "function", "GET"):
+            for size in (SMALL, LARGE):
+                lines += line(found, question, way, size, most)
+    return Table("Where a large lot is, and what happened to a unit", lines, notes(heads))
+
+
+def line(found: Found, question: str, way: str, size: str, most: float) -> Iterator[Line]:
+    what = f"{question}, {SIZES[size]}, {way}"
+    to = {} if way == BARE else {BARE: f"{BARE} {question}, {size}"}
+    if size == LARGE:
+        to[SIZES[SMALL]] = f"{way} {question}, {SMALL}"
+    ours = size == LARGE and way != BARE
+    grown = (Goal(1.2, SIZES[SMALL], at_most=True),) if ours else ()
+    goals = {"p50": grown, "p99": (Goal(most, at_most=True), *grown) if ours else ()}
+    for part in ("p50", "p99"):
+        of = (f"{way} {question}, {size}", part, "ms")
+        yield found.line(f"{what}, {part}", of, to, *goals[part])
+
+
+def notes(heads: Mapping[str, int]) -> str:
+    return f"""\
+* Logs of {" and ".join(f"{head:,}" for head in heads.values())} facts, those of the rebuild. A lot
+  of {BIG_LOT:,} units, two of three of them sold, is in both. Units are drawn by chance from all;
+  one caller.
 * function: `trace` and `history_of` in a snapshot of their own from the pool, with the answer's
   models built. GET: the whole request, token and JSON included, to a server in another process,
-  one client.
+  one client; nothing is written meanwhile.
 * bare select: the limit. The rows of the lot or unit by key, one prepared statement on an open
-  connection, no join, no models.""",
-    )
+  connection, no join, no models."""
 
 
-@contextmanager
-def filled(setting: Setting, url: str, name: str, facts: int) -> Iterator[Subject]:
-    with opened(url, name) as company:
-        Business(company).live(facts)
-        company.follower.catch_up()
-        with company.database.writing() as db:
-            db.execute("analyze")
-        chance = random.Random(7)
-        times = setting.size(300, 20)
-        with company.database.reading() as db:
-            lots = [row["id"] for row in db.execute(LOTS)]
-            units = [row["id"] for row in db.execute(UNITS)]
-        yield Subject(company, url, chance.choices(lots, k=times), chance.choices(units, k=times))
-
-
-def asked(size: str, subject: Subject) -> dict[str, Case]:
-    database = subject.company.database
+def asked(subject: Subject) -> dict[str, Case]:
+    database, size = subject.company.database, subject.company.name
 
     def traced(id: str) -> None:
         with database.reading() as db:
@@ -113,8 +110,8 @@ def asked(size: str, subject: Subject) -> dict[str, Case]:
             assert history_of(db, DeviceUnitId(id))
 
     return {
-        f"function lot trace, {size} facts": timed(traced, subject.lots),
-        f"function unit history, {size} facts": timed(told, subject.units),
+        f"function lot trace, {size}": timed(traced, subject.lots),
+        f"function unit history, {size}": timed(told, subject.units),
     }
 
 
@@ -130,15 +127,13 @@ def timed(question: Callable[[str], object], ids: Sequence[str]) -> Case:
     return case
 
 
-def asked_over_http(size: str, subject: Subject, port: int) -> dict[str, Case]:
+def asked_over_http(subject: Subject, port: int) -> dict[str, Case]:
     ways = {
         "lot trace": [f"/lots/{quote(id, safe=':')}/trace" for id in subject.lots],
         "unit history": [f"/device-units/{quote(id, safe=':')}/history" for id in subject.units],
     }
     name = subject.company.name
-    return {
-        f"GET {question}, {size} facts": got(port, name, paths) for question, paths in ways.items()
-    }
+    return {f"GET {question}, {name}": got(port, name, paths) for question, paths in ways.items()}
 
 
 def got(port: int, company: str, paths: Sequence[str]) -> Case:
@@ -149,14 +144,14 @@ def got(port: int, company: str, paths: Sequence[str]) -> Case:
     return case
 
 
-def bare(size: str, subject: Subject) -> dict[str, Case]:
+def bare(subject: Subject) -> dict[str, Case]:
     ways: tuple[tuple[str, LiteralString, Sequence[str]], ...] = (
         ("lot trace", LOT_ROWS, subject.lots),
         ("unit history", UNIT_ROWS, subject.units),
     )
+    name = subject.company.name
     return {
-        f"bare select {question}, {size} facts": selected(subject, query, ids)
-        for question, query, ids in ways
+        f"{BARE} {question}, {name}": selected(subject, query, ids) for question, query, ids in ways
     }
 
 

@@ -17,11 +17,7 @@ from bench.sample import EVERYBODY, Business
 from bench.server import serving, token
 from bench.setting import Setting, opened, settle
 from medsales.company import Company
-from medsales.demo.life import WAREHOUSES
 from medsales.domain.stock.device_unit import ReceiveUnit
-from medsales.domain.stock.product import TrackedBy
-from medsales.domain.udi import gs1_element_string
-from medsales.domain.values import PartialDate
 from medsales.engine.application import Ask, Receipt
 from medsales.engine.log import Selection, rows
 
@@ -76,7 +72,7 @@ class Plan:
 
 def handled(plan: Plan, business: Business) -> Case:
     def case() -> Figures:
-        deliveries = [delivery(business, plan.size) for _ in range(plan.deliveries)]
+        deliveries = [business.delivery(plan.size, LOT) for _ in range(plan.deliveries)]
         return plan.rate([partial(taken, business.company, each) for each in deliveries])
 
     return case
@@ -84,7 +80,7 @@ def handled(plan: Plan, business: Business) -> Case:
 
 def posted(plan: Plan, business: Business, port: int) -> Case:
     def case() -> Figures:
-        deliveries = [delivery(business, plan.size) for _ in range(plan.deliveries)]
+        deliveries = [business.delivery(plan.size, LOT) for _ in range(plan.deliveries)]
         scripts = [[("POST", "/commands", items(each))] for each in deliveries]
         before = business.company.log.head()
         done = play(Task(port, token(), 1, scripts))
@@ -126,29 +122,9 @@ NOTES = f"""\
 * stock recorder: the library's, events with the same bytes of state, {STOCK} in one call, since
   with 1,000 it hangs (eventsourcing 9.5 in psycopg's pipeline mode).
 * COPY: the limit, the same events with their envelopes into a table of the same shape, one COPY
-  and commit per 1,000. Neither of the two decides, reads or remembers anything."""
-
-
-def delivery(business: Business, size: int) -> list[ReceiveUnit]:
-    serial = [p for p in business.products if p.tracked_by is TrackedBy.SERIAL]
-    made = business.dealer.day(600).date()
-    product = serial[0]
-    run = uuid4().hex[:12]
-    scans = (
-        gs1_element_string(
-            product.di,
-            lot=f"{run}{number // LOT:02d}",
-            serial=f"{run}{number:04d}",
-            manufactured=PartialDate(on=made),
-            prefix="]d2",
-        )
-        for number in range(size)
-    )
-    id = product.begins()
-    return [
-        ReceiveUnit.model_validate({"udi": scan, "product": id, "warehouse": WAREHOUSES[0]})
-        for scan in scans
-    ]
+  and commit per 1,000. Neither of the two decides, reads or remembers anything.
+* Not measured here, but said by the study before this work: two established Python ERPs receive
+  70 and 40 units/s on such a machine."""
 
 
 def taken(company: Company, commands: Sequence[ReceiveUnit]) -> None:

@@ -8,7 +8,10 @@ from medsales.demo import life, sources
 from medsales.demo.life import Arrived, Dealer
 from medsales.domain.kernel import Role
 from medsales.domain.parties.customer import CustomerKind, RegisterCustomer
-from medsales.domain.stock.product import RegisterProduct
+from medsales.domain.stock.device_unit import InspectUnit, ReceiveUnit
+from medsales.domain.stock.product import RegisterProduct, TrackedBy
+from medsales.domain.udi import gs1_element_string
+from medsales.domain.values import PartialDate
 from medsales.engine.application import Actor
 
 EVERYBODY = Actor("bench", "Bench", (Role.SYSTEM,), "bench")
@@ -45,6 +48,37 @@ class Business:
         arrived: list[Arrived] = []
         self._tell(life.goods_in(self._next(), self.products, units, arrived))
         return [some for some in arrived if some.passed]
+
+    def delivery(self, units: int, per_lot: int) -> list[ReceiveUnit]:
+        """New serials of one product, as they are scanned."""
+        product = next(p for p in self.products if p.tracked_by is TrackedBy.SERIAL)
+        run, made = uuid4().hex[:12], self.dealer.day(560).date()
+        scans = (
+            gs1_element_string(
+                product.di,
+                lot=f"{run}{number // per_lot:02d}",
+                serial=f"{run}{number:04d}",
+                manufactured=PartialDate(on=made),
+                prefix="]d2",
+            )
+            for number in range(units)
+        )
+        id = product.begins()
+        return [ReceiveUnit(udi=scan, product=id, warehouse=life.WAREHOUSES[0]) for scan in scans]
+
+    def lot(self, units: int) -> None:
+        """One large lot: received, inspected, and two thirds of it sold to many customers."""
+        day, at = 600, self.dealer.day(600)
+        received = self.delivery(units, units)
+        arrived = [
+            Arrived(each.begins(), each.product, each.lot, day, passed=True)
+            for each in received
+            if each.lot
+        ]
+        self._tell(life.Step(each, life.WU, at) for each in received)
+        self._tell(life.Step(InspectUnit(passed=True), life.QIAN, at, s.unit) for s in arrived)
+        sold = life.sales(self._next(), self.customers, arrived)
+        self._tell(sorted(sold, key=lambda step: step.at))
 
     def live(self, facts: int) -> None:
         """Two years, as the demo tells them, until the log has about so many facts."""

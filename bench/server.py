@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,9 +17,10 @@ from pydantic import BaseModel
 
 from bench.appends import STATE, envelope, new_id
 from bench.peers import INSERT
+from medsales import logs
 from medsales.api.auth import issue_token
 from medsales.api.main import create_app
-from medsales.company import Companies
+from medsales.company import Companies, sealing
 from medsales.domain.kernel import Role
 from medsales.engine.facts import envelope_to_json
 from medsales.settings import Settings
@@ -31,16 +34,19 @@ def token(company: str = "bench") -> str:
 
 @contextmanager
 def serving(kind: str, url: str) -> Iterator[int]:
-    """A server in a process of its own; gives its port."""
+    """A server in a process of its own: medsales, medsales without its worker (`reader`), or
+    `bare`. Gives its port."""
     port = _free_port()
     command = [sys.executable, "-m", "bench.server", kind, url, str(port)]
-    server = subprocess.Popen(command, env={**os.environ, "MEDSALES_SECRET": SECRET})
-    try:
-        _wait_for(port, server)
-        yield port
-    finally:
-        server.terminate()
-        server.wait()
+    with TemporaryDirectory(prefix="bench-home-") as home, Path(home, "log").open("w") as log:
+        given = {**os.environ, "MEDSALES_SECRET": SECRET, "MEDSALES_HOME": home}
+        server = subprocess.Popen(command, env=given, stderr=log)
+        try:
+            _wait_for(port, server, Path(home, "log"))
+            yield port
+        finally:
+            server.terminate()
+            server.wait()
 
 
 def main() -> None:
@@ -49,8 +55,9 @@ def main() -> None:
         serve(bare(url), port)
         return
     settings = Settings()
-    with closing(Companies(url, settings.connections)) as companies:
-        serve(create_app(companies, settings, work=True), port)
+    logs.configure(settings.log_level, settings.log_format)
+    with closing(Companies(url, settings.connections, sealing(settings))) as companies:
+        serve(create_app(companies, settings, work=kind == "medsales"), port)
 
 
 def serve(app: FastAPI, port: str) -> None:
@@ -107,13 +114,13 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+def _wait_for(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 30
     while server.poll() is None and time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.05)
-    raise RuntimeError("the server did not start; its words are above")
+    raise RuntimeError(f"the server did not start: {log.read_text()}")
 
 
 if __name__ == "__main__":

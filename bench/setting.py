@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,8 @@ from medsales.engine.embedded_postgres import EmbeddedPostgres
 
 PGBENCH_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/*/bin")
 
+CREATE = SQL("create database {} owner medsales template {} strategy file_copy")
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -42,21 +44,30 @@ class Setting:
         """How long a figure per second is measured, in each run."""
         return 0.3 if self.quick else 3
 
-    def interleaved(self, cases: Mapping[str, Case]) -> Found:
-        return interleaved(self.runs, cases, warm_up=not self.quick)
+    def interleaved(self, cases: Mapping[str, Case], *, warm_up: bool = True) -> Found:
+        return interleaved(self.runs, cases, warm_up=warm_up and not self.quick)
 
     @contextmanager
-    def database(self, name: str) -> Iterator[str]:
+    def database(self, name: str, like: str = "template0") -> Iterator[str]:
         """A new database, as long as a subject needs it: no worker meets another's company."""
-        admin = psycopg.connect(self.server.superuser_url(), autocommit=True)
-        with admin:
-            admin.execute(
-                SQL("create database {} owner medsales template template0").format(Identifier(name))
-            )
+        with psycopg.connect(self.server.superuser_url(), autocommit=True) as admin:
+            admin.execute(CREATE.format(Identifier(name), Identifier(like)))
             try:
-                yield make_conninfo(self.server.url(), dbname=name)
+                yield self._url(name)
             finally:
                 admin.execute(SQL("drop database {} with (force)").format(Identifier(name)))
+
+    def shared(self, name: str, fill: Callable[[str], None]) -> str:
+        """A database that subjects share: filled for the first that asks, kept until the end."""
+        with psycopg.connect(self.server.superuser_url(), autocommit=True) as admin:
+            known = "select from pg_database where datname = %s"
+            if not admin.execute(known, (name,)).rowcount:
+                admin.execute(CREATE.format(Identifier(name), Identifier("template0")))
+                fill(self._url(name))
+        return self._url(name)
+
+    def _url(self, name: str) -> str:
+        return make_conninfo(self.server.url(), dbname=name)
 
     @cached_property
     def pgbench(self) -> Path | None:

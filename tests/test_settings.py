@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from medsales.company import sealing
+from medsales.engine.seal import Sealing
 from medsales.settings import Settings
 
 
@@ -16,6 +18,7 @@ from medsales.settings import Settings
         ("port", ["0", "65535"], ["-1", "65536", "http"]),
         ("connections", ["4", "100"], ["3", "0", "-1"]),
         ("wait", ["0", "0.5", "60"], ["-1", "61", "nan", "inf", "-inf"]),
+        ("seal_every", ["0.1", "86400"], ["0", "-1", "86401", "nan", "inf"]),
     ],
 )
 def test_a_number_has_its_bounds(
@@ -56,3 +59,20 @@ def test_a_given_secret_is_long_enough_or_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MEDSALES_SECRET", "s" * 31)
     with pytest.raises(ValueError, match="MEDSALES_SECRET has 31 characters, but needs 32"):
         Settings().secret()
+
+
+def test_who_seals_and_who_is_told_can_be_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert sealing(Settings(home=tmp_path)) == Sealing(tmp_path / "seal.key")
+    for name, value in {
+        "KEY": "/safe/key",
+        "EVERY": "60",
+        "FILE": "/far/heads",
+        "WEBHOOK": "https://a.example/",
+        "TSA": "https://b.example/",
+    }.items():
+        monkeypatch.setenv(f"MEDSALES_SEAL_{name}", value)
+    assert sealing(Settings(home=tmp_path)) == Sealing(
+        Path("/safe/key"), 60, Path("/far/heads"), "https://a.example/", "https://b.example/"
+    )

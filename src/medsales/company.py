@@ -22,7 +22,7 @@ from medsales.engine.worker import Worker
 from medsales.settings import Settings
 
 LOG = logging.getLogger(__name__)
-LOOK = 1.0
+LOOK = 0.25
 """Seconds between two looks at the embedded server."""
 
 

@@ -301,3 +301,22 @@ def test_an_address_that_is_none_is_told(
 
 def test_the_front_door_leads_to_the_description(api: Api) -> None:
     assert api.http.get("/").headers["Location"] == "/docs"
+
+
+def test_when_too_many_wait_the_next_is_told_at_once_and_may_come_again(api: Api) -> None:
+    committer = api.company.app.committer
+    before, committer.bound = committer.bound, 0
+    answer = api.post("/toy-boxes/build-toy-box", {"number": "1"}, Idempotency_Key="b-1")
+    committer.bound = before
+    assert is_problem(answer, 503, "commands.waiting")
+    assert answer.headers["Retry-After"] == "1"
+    assert api.positions() == 0
+    again = api.post("/toy-boxes/build-toy-box", {"number": "1"}, Idempotency_Key="b-1")
+    assert again.status_code == 200
+
+
+def test_a_hundred_at_once_are_all_answered_and_in_order(api: Api) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        answers = [*pool.map(lambda n: api.build(number=str(n)), range(100))]
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.json()["position"] for answer in answers) == [*range(1, 101)]

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from tests.api.conftest import Api, Server, new_name, running
+from tests.api.test_parked import park
 
 from medsales.api import workers
 from medsales.api.main import create_app
 from medsales.company import Companies, Company
+from medsales.engine.follower import Lag, lags
 from medsales.settings import Settings
 
 
@@ -29,11 +31,37 @@ def test_a_lag_is_told_and_leaves_the_server_ready(api: Api) -> None:
     api.build()
     answer = httpx.get(f"{api.server.url}/health/ready")
     assert answer.json()["ready"] is True
-    assert answer.json()["companies"][api.company.name] == {
+    found = answer.json()["companies"][api.company.name]
+    assert found["read_models"]["toy_counts"].pop("lag_seconds") >= 0
+    assert found == {
         "head": 1,
         "worker": "elsewhere",
-        "read_models": {"toy_counts": {"position": 0, "lag": 1}},
+        "read_models": {"toy_counts": {"position": 0, "lag": 1, "parked": 0}},
+        "parked": 0,
     }
+
+
+def test_what_is_parked_is_told_and_leaves_the_server_ready(api: Api) -> None:
+    park(api)
+    answer = httpx.get(f"{api.server.url}/health/ready").json()
+    found = answer["companies"][api.company.name]
+    assert (answer["ready"], found["parked"]) == (True, 1)
+    assert found["read_models"]["toy_counts"]["parked"] == 1
+
+
+def test_the_age_of_what_waits_is_told_and_none_when_nothing_waits(api: Api) -> None:
+    api.build()
+    api.project()
+    api.build("2")
+    first, later = lag(api), lag(api)
+    assert (first.facts, first.position) == (1, 1)
+    assert later.seconds > first.seconds > 0
+    api.project()
+    assert lag(api) == (2, 0, 0)
+
+
+def lag(api: Api) -> Lag:
+    return lags(api.company.database, ["toy_counts"])["toy_counts"]
 
 
 def test_a_read_model_beyond_the_end_of_the_log_makes_the_server_unready(api: Api) -> None:
@@ -44,7 +72,7 @@ def test_a_read_model_beyond_the_end_of_the_log_makes_the_server_unready(api: Ap
     answer = httpx.get(f"{api.server.url}/health/ready")
     assert (answer.status_code, answer.json()["ready"]) == (503, False)
     model = answer.json()["companies"][api.company.name]["read_models"]["toy_counts"]
-    assert model == {"position": 3, "lag": -2}
+    assert (model["position"], model["lag"]) == (3, -2)
 
 
 def test_without_a_database_a_server_is_alive_but_not_ready(settings: Settings) -> None:
@@ -53,6 +81,9 @@ def test_without_a_database_a_server_is_alive_but_not_ready(settings: Settings) 
         assert httpx.get(f"{url}/health/live").status_code == 200
         answer = httpx.get(f"{url}/health/ready")
         assert (answer.status_code, answer.json()["database"]) == (503, "database.unreachable")
+
+
+# Workers
 
 
 class OurCompanies(Companies):

@@ -117,6 +117,96 @@ def test_what_is_added_between_two_pages_moves_nothing(boxes: Api) -> None:
     assert [item["box"] for item in second["items"]] == ["toy-box:d", "toy-box:e"]
 
 
+def test_every_question_can_be_asked_of_the_past(boxes: Api) -> None:
+    """Also those whose author said nothing about it: then everything is folded."""
+    boxes.put("drum", box="a")
+    boxes.project()
+    for position, toys in ((0, {}), (3, {"a": 0, "b": 0, "c": 0}), (7, {**NONE, "c": 2, "a": 1})):
+        page = boxes.get("/toy-counts", as_of=position)
+        assert {item["box"][-1]: item["toys"] for item in page.json()["items"]} == toys
+        assert page.json()["position"] == position
+        assert page.headers["Medsales-Position"] == str(position)
+        answer = boxes.get("/toy-counts/toy-box:c", as_of=position)
+        assert answer.json().get("toys") == toys.get("c")
+        assert position or answer.json()["code"] == "row.unknown"
+
+
+NONE = dict.fromkeys("abcde", 0)
+
+
+def test_a_list_of_the_past_comes_in_pages(boxes: Api) -> None:
+    boxes.put("drum", box="a")
+    boxes.build("0")
+    boxes.project()
+    assert pages(boxes, "/toy-counts", 2, as_of=6) == [["a", "b"], ["c", "d"], ["e"]]
+    assert pages(boxes, "/toy-counts", 2, least=1, as_of=6) == [["c"]]
+    assert pages(boxes, "/toy-counts/newest", 2, as_of=6) == [["c", "e"], ["d", "b"], ["a"]]
+
+
+def test_a_time_means_the_last_position_recorded_by_then(boxes: Api) -> None:
+    told = [json.loads(line) for line in boxes.get("/facts", Role.AUDITOR).text.splitlines()]
+    for fact in told:
+        answer = boxes.get("/toy-counts", as_of=fact["recorded_at"])
+        assert answer.headers["Medsales-Position"] == str(fact["position"])
+    assert boxes.get("/toy-counts", as_of="2020-01-01T00:00:00+08:00").json()["items"] == []
+    later = boxes.get("/toy-counts", as_of="2999-01-01T00:00:00Z")
+    assert later.headers["Medsales-Position"] == "6"
+
+
+def test_what_had_not_taken_effect_by_a_time_does_not_count(boxes: Api) -> None:
+    sent = {"effective_at": "2020-01-02T00:00:00Z", "reason": "told late"}
+    answer = boxes.http.post(
+        "/toy-boxes/toy-box:c/put-toys-in",
+        json={"toys": [{"name": "old"}]},
+        params=sent,
+        headers={"Idempotency-Key": "late"},
+    )
+    position = answer.json()["position"]
+    boxes.project()
+    then = {"effective_at": "2020-01-03T00:00:00Z"}
+    assert boxes.get("/toy-counts/toy-box:c", **then).json()["toys"] == 1
+    assert boxes.get("/toy-counts/toy-box:c", recorded_by=position, **then).json()["toys"] == 1
+    early = boxes.get("/toy-counts/toy-box:c", recorded_by=position - 1, **then)
+    assert early.json()["code"] == "row.unknown"
+
+
+def test_a_position_beyond_the_log_is_told(boxes: Api) -> None:
+    for given in ("as_of", "recorded_by"):
+        answer = boxes.get("/toy-counts", **{given: 7})
+        assert (answer.status_code, answer.json()["code"]) == (422, "position.not_recorded")
+        assert answer.json()["detail"].endswith("the log ends at 6")
+
+
+def test_a_past_that_the_read_model_has_not_reached_is_waited_for(boxes: Api) -> None:
+    position = boxes.put("drum", box="c").json()["position"]
+    assert boxes.get("/toy-counts", as_of=position).json()["code"] == "read_model.behind"
+    later = threading.Timer(0.1, boxes.project)
+    later.start()
+    assert boxes.get("/toy-counts/toy-box:c", as_of=position).json()["toys"] == 3
+    later.join()
+
+
+def test_the_past_is_not_before_what_the_reader_must_see(boxes: Api) -> None:
+    assert boxes.get("/toy-counts", as_of=5, min_position=5).status_code == 200
+    answer = boxes.get("/toy-counts", as_of=4, min_position=5)
+    assert (answer.status_code, answer.json()["code"]) == (422, "position.before_min_position")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["-1", str(2**63), "9" * 5000, "1.5", "yesterday", "2026-01-01", "2026-01-01T00:00", "", "²"],
+)
+def test_a_moment_is_a_position_or_a_time_with_its_zone(boxes: Api, given: str) -> None:
+    for name in ("as_of", "recorded_by"):
+        answer = boxes.get("/toy-counts", **{name: given})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, name), given
+
+
+def test_a_moment_is_given_once(boxes: Api) -> None:
+    answer = boxes.get("/toy-counts", as_of=1, recorded_by=1)
+    assert answer.json()["errors"][0]["field"] == "recorded_by"
+
+
 NOT_KEYS = (b"[]", b"[7]", b"7", b'["toy-box:\\u0000"]', b'["toy-box:1", 1]')
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.conftest import Server, database_url, server
+from tests.conftest import server_home
+from tests.engine.conftest import Server
 from tests.engine.purses import new_company
 from tests.engine.sealing import fill
 
 from medsales.audit.heads import Head
 from medsales.company import Company
 from medsales.engine.audit_export import Export
+from medsales.engine.embedded_postgres import EmbeddedPostgres
 from medsales.engine.seal import Sealer, Sealing
 from medsales.engine.sealed import last_head
 from medsales.engine.sealing_key import key_in
 
-__all__ = ["database_url", "server"]
 SRC = Path(__file__).parents[2] / "src"
 
 
@@ -64,8 +66,36 @@ class Auditee:
         return folder
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One is enough: what is checked here is done away from it."""
+    if given := os.environ.get("MEDSALES_TEST_DATABASE_URL"):
+        yield Server(18, given, given)
+        return
+    with EmbeddedPostgres(server_home("18")) as embedded:
+        embedded.start()
+        yield Server(18, embedded.url(), embedded.superuser_url())
+
+
 @pytest.fixture
 def auditee(server: Server, tmp_path: Path) -> Iterator[Auditee]:
+    yield from auditees(server, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def exported(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An export that nobody may touch; see `folder`."""
+    for auditee in auditees(server, tmp_path_factory.mktemp("exported")):
+        yield auditee.export("export", auditee.sealed())
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """A copy of an export, to do with it what one likes."""
+    return shutil.copytree(exported, tmp_path / "export")
+
+
+def auditees(server: Server, tmp_path: Path) -> Iterator[Auditee]:
     company = new_company(server.url)
     auditee = Auditee(server, company, tmp_path)
     for size in (100, 200, 255, 45):

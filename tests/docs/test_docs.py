@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ from medsales.api.auth import issue_token
 from medsales.api.main import create_app
 from medsales.cli.operating import PEOPLE
 from medsales.company import Companies, Company
+from medsales.engine.embedded_postgres import EmbeddedPostgres
 from medsales.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -99,11 +101,12 @@ def settings_in(page: Path) -> list[str]:
     return re.findall(r"^\| `(MEDSALES_[A-Z_]+)` \|", page.read_text(), re.MULTILINE)
 
 
-def test_the_readme_lists_every_setting() -> None:
+@pytest.mark.parametrize("page", [README, DOCS / "operations.md"], ids=lambda page: page.name)
+def test_every_setting_is_listed(page: Path) -> None:
     known = {f"MEDSALES_{name.upper()}" for name in Settings.model_fields}
     for file in SRC.rglob("*.py"):
         known |= set(re.findall(r"\bMEDSALES_[A-Z_]*[A-Z]\b", file.read_text()))
-    assert set(settings_in(README)) == known
+    assert set(settings_in(page)) == known
 
 
 def test_operations_explains_every_way_in_which_the_database_can_fail() -> None:
@@ -251,6 +254,44 @@ def test_the_examples_of_the_readme_run(company: Company, tmp_path: Path) -> Non
     assert receipt["events"] == ["UnitReceived", "LotOpened"]
     assert refusal["code"] == "unit.already_received"
     assert "unit.already_received" in [line["code"] for line in refusals["items"]]
+
+
+# Operations
+
+
+def test_the_drill_of_operations_is_done_as_it_is_written() -> None:
+    page = (DOCS / "operations.md").read_text()
+    told = page[page.index("## Backing up") : page.index("## A server of your own")]
+    backup, archive, drill, moment = [code for language, code in FENCE.findall(told) if language]
+    lines = [archive, FIRST, backup, drill, LATER, re.sub(r"--to \S+", '--to "$NOW"', moment), LAST]
+    with short_home() as root:
+        script = "".join(lines)
+        script = script.replace("/mnt/backup", f"{root}/disk").replace("/var/lib", str(root))
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = ended(["bash", "-euo", "pipefail", "-c", script], env={"PATH": programs})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("restored into") == 2
+    assert "lot_trace equals the facts up to position 0" in done.stdout
+    assert "last backup" in done.stdout
+    assert done.stdout.endswith("default\n"), "what was added later is not in it"
+
+
+FIRST = "export MEDSALES_HOME=/var/lib/medsales\nmedsales company add default\n"
+LATER = "NOW=$(date -u +%FT%T.%6NZ)\nmedsales company add later\n"
+LAST = "MEDSALES_HOME=/var/lib/medsales-then MEDSALES_WAL_ARCHIVE= medsales company list\n"
+
+
+@contextmanager
+def short_home() -> Iterator[Path]:
+    """Where the account that runs PostgreSQL for root can go, unlike pytest's own folders."""
+    root = Path(tempfile.mkdtemp(prefix="md-"))
+    root.chmod(0o711)
+    try:
+        yield root
+    finally:
+        for data in root.glob("*/pg"):
+            EmbeddedPostgres(data.parent).stopped()
+        shutil.rmtree(root)
 
 
 @contextmanager

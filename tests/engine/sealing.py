@@ -10,8 +10,13 @@ from psycopg.rows import DictRow
 from tests.engine.conftest import Server
 from tests.engine.purses import execute
 
+from medsales.audit.heads import Head
 from medsales.company import Company
+from medsales.engine import witness
+from medsales.engine.log import Selection, rows
 from medsales.engine.seal import Sealer, Sealing
+from medsales.engine.seal_check import Checked, checked
+from medsales.engine.sealed import line_of
 
 Superuser = Connection[DictRow]
 
@@ -27,10 +32,30 @@ def fill(company: Company, count: int) -> None:
         "insert into facts select 'purse:' || n, 1, 'PurseOpened',"
         ' convert_to(format(\'{"owner":"王 %%s","coins":%%s}\', n, n), \'UTF8\'), n,'
         " gen_random_uuid(), convert_to('{\"by\":\"ann\"}', 'UTF8'), clock_timestamp(),"
-        " clock_timestamp() from (select coalesce(max(notification_id), 0) as last from facts),"
+        " clock_timestamp()"
+        " from (select coalesce(max(notification_id), 0) as last from facts) as log,"
         " generate_series(last + 1, last + %s) n",
         count,
     )
+
+
+def lines_of(company: Company) -> list[bytes]:
+    with company.database.cursor() as db:
+        return [line_of(row) for row in rows(db, Selection(), 10_000)]
+
+
+def sealed(company: Company, home: Path, **given: Any) -> Head:
+    head = sealer_of(company, home, **given).seal()
+    assert head is not None
+    return head
+
+
+def check(company: Company, home: Path) -> Checked:
+    return checked(company.database, witness.lines_in(home / "heads.jsonl"))
+
+
+def codes(found: Checked) -> list[tuple[str, int | None]]:
+    return [(finding.code, finding.position) for finding in found.findings]
 
 
 @contextmanager

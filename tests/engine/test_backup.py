@@ -31,6 +31,7 @@ from medsales.engine.backup import (
 )
 from medsales.engine.database import connect
 from medsales.engine.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from medsales.engine.seal import Sealer, Sealing
 
 PATIENCE = 60
 
@@ -122,11 +123,14 @@ def drill(folder: Path) -> Drill:
             writer.wait_for_more()
             midway = datetime.now(UTC)
             writer.wait_for_more()
+        head = Sealer(company.database, Sealing(home / "seal.key")).seal()
+        assert head
         log = history(company)
         recorded = [fact.recorded_at for fact in log]
         with connect(make_conninfo(server.superuser_url(), dbname="medsales")) as conn:
             logs = [mark(conn, company.name, upto) for upto in range(len(log) + 1)]
-        company.database.close()
+        company.close()
+    assert logs[head.size].root == head.root.hex(), "it is the root that is signed"
     # Stopping closes the last piece of the write-ahead log and keeps it too.
     assert server.stopped()
     return Drill(home, wal, backup, company.name, writer.told, midway, recorded, logs)
@@ -168,7 +172,7 @@ def test_a_restored_installation_goes_on(drill: Drill, folder: Path) -> None:
         assert do(company, PutCoins(coins=1), "purse:ann").position == found.position + 1
         must_be_contiguous(history(company))
         assert company.follower.verify(company.follower.projections) == []
-        company.database.close()
+        company.close()
         back_up(server, folder / "its-backups")
 
 
@@ -238,7 +242,7 @@ def test_a_log_that_is_not_the_one_that_was_backed_up_is_found_out(
 ) -> None:
     copy = copied(drill, folder / "forged")
     said = json.loads((copy / "backup.json").read_text())
-    said["logs"][drill.company]["digest"] = "0" * 64
+    said["logs"][drill.company]["root"] = "0" * 64
     (copy / "backup.json").write_text(json.dumps(said))
     with pytest.raises(BackupFailed, match="differs before position"):
         restore(copy, folder / "from-forged")

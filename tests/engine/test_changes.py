@@ -1,11 +1,15 @@
 """Changes to rows: however they are batched, the rows are those of one change after another."""
 
+import gc
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
+from eventsourcing.persistence import IntegrityError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.sql import SQL, Identifier
@@ -16,6 +20,7 @@ from medsales.catalogue import PROJECTIONS
 from medsales.company import Company
 from medsales.domain.ids import LotId
 from medsales.domain.kernel import Value
+from medsales.engine.database import Db
 from medsales.engine.facts import Fact
 from medsales.engine.projection import (
     BEGINNING,
@@ -24,12 +29,15 @@ from medsales.engine.projection import (
     Changes,
     Projection,
     Row,
+    add_keys,
     check_row,
+    copy_new,
     create_tables,
     drop_tables,
     fold,
     on,
     sql_type,
+    undisturbed,
     write,
 )
 
@@ -63,7 +71,7 @@ class Thing(Row, key=("town", "number"), indexes=(("colour",), ("since", "name")
 
 
 class Things(Projection):
-    rows = (Thing,)
+    rows: ClassVar[tuple[type[Row], ...]] = (Thing,)
 
 
 KEYS = [("东京", 1), ("东京", -2), ("a'b\"c\\", 1)]
@@ -111,8 +119,9 @@ def one_by_one(rows: Rows, change: Change) -> None:
 class Told(Things):
     """Whatever happens, these changes follow."""
 
-    def __init__(self, batch: list[Change]) -> None:
+    def __init__(self, batch: list[Change], row: type[Row] = Thing) -> None:
         self.batch = batch
+        self.rows = (row,)  # type: ignore[misc]  # this one alone
 
     @on(CoinsPut)
     def told(self, _: Fact[Any]) -> Changes:
@@ -217,13 +226,12 @@ def test_what_pydantic_checks_of_a_column_does_not_change_its_type() -> None:
 
 
 def test_the_indexes_of_a_row_are_made_and_go_with_its_table(table: Company) -> None:
-    names = "select indexname as n from pg_indexes where tablename = 'thing' and schemaname = %s"
-    found = query(table, names, table.database.schema)
+    found = query(table, INDEXES, table.database.schema)
     assert {row["n"] for row in found} == {"thing_pkey", "thing_colour", "thing_since_name"}
     with table.database.writing() as db:
         drop_tables(db, table.database.schema, Things)
         drop_tables(db, table.database.schema, Things)
-    assert query(table, names, table.database.schema) == []
+    assert query(table, INDEXES, table.database.schema) == []
 
 
 def test_a_table_that_is_there_is_left_alone(table: Company) -> None:
@@ -249,6 +257,132 @@ def test_no_two_read_models_share_a_table_or_a_name() -> None:
     tables = [row.table for each in PROJECTIONS for row in each.rows]
     assert len(set(tables)) == len(tables)
     assert len({each.name for each in PROJECTIONS}) == len(PROJECTIONS)
+
+
+@given(st.lists(changes, max_size=12))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_that_are_copied_are_those_that_would_have_been_written(
+    table: Company, batch: list[Change]
+) -> None:
+    with table.database.writing() as db:
+        found = []
+        for bring in (write, copy_new):
+            db.execute("delete from thing")
+            bring(db, table.database.schema, folded(batch))
+            found.append(db.execute("select * from thing order by town, number").fetchall())
+    assert found[0] == found[1]
+
+
+ODD = "tab\t newline\n return\r back\\slash \\. \\N \"quoted\" 'so' {braces} 中文 \U0001f600 \x01"
+
+
+def test_odd_texts_are_copied_as_they_are(table: Company) -> None:
+    put = Thing.put(town=ODD, number=1, name=ODD, tags=(ODD, ""), nested=Nested(name=ODD, price=1))
+    with table.database.writing() as db:
+        copy_new(db, table.database.schema, folded([put]))
+    (row,) = query(table, "select town, name, note, tags, nested->>'name' as nested from thing")
+    assert row == {"town": ODD, "name": ODD, "note": None, "tags": [ODD, ""], "nested": ODD}
+
+
+@pytest.mark.parametrize(
+    "change", [Thing.set("a", 1, colours="red"), Thing.put(town="a", number=1, colours="red")]
+)
+@pytest.mark.parametrize("bring", [write, copy_new])
+def test_a_column_that_does_not_exist_is_not_passed_over(
+    table: Company, bring: Callable[[Db, str, Batch], None], change: Change
+) -> None:
+    with (
+        pytest.raises(TypeError, match="Thing has no column colours"),
+        table.database.writing() as db,
+    ):
+        bring(db, table.database.schema, folded([change]))
+
+
+class Line(Row, key=("thing", "position"), ledger=True):
+    """Put once, by the fact at its position."""
+
+    thing: str
+    position: int
+    said: str = ""
+
+
+class Lines(Things):
+    rows = (Line,)
+
+
+@pytest.fixture
+def ledger(table: Company) -> Company:
+    with table.database.writing() as db:
+        create_tables(db, table.database.schema, Lines)
+    return table
+
+
+def lines_of(*batch: Change) -> Batch:
+    return fold([Told(list(batch), Line)], [TOLD])
+
+
+def test_a_ledger_keeps_every_line_that_was_put(ledger: Company) -> None:
+    for batch in ((1, 2), (3,)):
+        put = [Line.put(thing="a", position=n, said=ODD) for n in batch]
+        with ledger.database.writing() as db:
+            write(db, ledger.database.schema, lines_of(*put))
+    rows = query(ledger, "select * from line order by position")
+    assert rows == [{"thing": "a", "position": n, "said": ODD} for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: Line.set("a", 1, said="x"),
+        lambda: Line.add("a", 1, position=1),
+        lambda: Line.drop("a", 1),
+        lambda: lines_of(Line.put(thing="a", position=1), Line.put(thing="a", position=1)),
+    ],
+)
+def test_a_line_of_a_ledger_never_changes(change: Callable[[], object]) -> None:
+    with pytest.raises(
+        TypeError, match="Line is a ledger: its rows are put once and never changed"
+    ):
+        change()
+
+
+def test_a_line_that_a_ledger_has_is_not_put_again(ledger: Company) -> None:
+    put = lines_of(Line.put(thing="a", position=1))
+    with ledger.database.writing() as db:
+        write(db, ledger.database.schema, put)
+    with pytest.raises(IntegrityError), ledger.database.writing() as db:
+        write(db, ledger.database.schema, put)
+
+
+INDEXES = "select indexname as n from pg_indexes where tablename = 'thing' and schemaname = %s"
+
+
+def test_a_bare_table_gets_its_keys_when_it_is_full(table: Company) -> None:
+    schema = table.database.schema
+    with table.database.writing() as db:
+        drop_tables(db, schema, Things)
+        create_tables(db, schema, Things, bare=True)
+        assert db.execute(INDEXES, (schema,)).fetchall() == []
+        copy_new(db, schema, folded([Thing.add("a", 1)]))
+        for _ in range(2):
+            add_keys(db, schema, Things)
+    assert {row["n"] for row in query(table, INDEXES, schema)} == {
+        "thing_pkey",
+        "thing_colour",
+        "thing_since_name",
+    }
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_search_for_cycles_goes_on_as_before(before: bool) -> None:
+    try:
+        (gc.enable if before else gc.disable)()
+        with suppress(ZeroDivisionError), undisturbed():
+            assert not gc.isenabled()
+            raise ZeroDivisionError
+        assert gc.isenabled() == before
+    finally:
+        gc.enable()
 
 
 def test_rows_are_written_to_the_schema_that_is_named(table: Company, neighbour: Company) -> None:

@@ -11,7 +11,13 @@ from medsales.company import Company
 from medsales.domain.kernel import EVENTS, KINDS, Event, aggregate_of
 from medsales.domain.terms.price_matrix import PriceCell
 from medsales.domain.values import Money
-from medsales.engine.facts import event_from_json, event_to_json
+from medsales.engine.facts import (
+    Envelope,
+    Fact,
+    envelope_to_json,
+    event_from_json,
+    event_to_json,
+)
 
 
 def everything(kind: type[Any]) -> set[type[Any]]:
@@ -73,6 +79,36 @@ def test_reading_and_writing_again_gives_the_same_bytes(company: Company) -> Non
 def test_an_event_that_nobody_knows_is_not_guessed() -> None:
     with pytest.raises(KeyError):
         event_from_json("NeverHappened", b"{}")
+
+
+def stored(name: str = "CoinsTaken", state: bytes = b'{"coins":3,"at":null}') -> Fact[Any]:
+    now = datetime.now(UTC)
+    envelope = Envelope("ann", "Ann 安", "till", "k-1", "TakeCoins", "c-1")
+    return Fact((1, "purse:ann", 1, name, state, envelope_to_json(envelope).encode(), now, now, ""))
+
+
+def test_an_event_is_read_when_somebody_looks_at_it() -> None:
+    unknown, broken = stored("NeverHappened"), stored(state=b"{")
+    assert (unknown.name, unknown.by) == ("NeverHappened", "ann")
+    with pytest.raises(KeyError):
+        assert unknown.event
+    with pytest.raises(ValueError, match="Invalid JSON"):
+        assert broken.event
+
+
+def test_an_event_that_was_let_go_is_read_again() -> None:
+    fact = stored()
+    fact.let_go()
+    first = fact.event
+    assert fact.event is first
+    fact.let_go()
+    assert fact.event == first == CoinsTaken(coins=3)
+    assert fact.event is not first
+
+
+def test_a_fact_has_nothing_else() -> None:
+    with pytest.raises(AttributeError, match="evnt"):
+        assert stored().evnt  # type: ignore[attr-defined]
 
 
 def test_an_auditor_reads_the_log_as_jsonb(company: Company) -> None:

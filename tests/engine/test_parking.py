@@ -20,6 +20,7 @@ from tests.engine.purses import (
     PutCoins,
     TakeCoins,
     asked,
+    at_once,
     coins,
     do,
     history,
@@ -184,6 +185,37 @@ def test_one_bad_fact_among_many_is_found_by_halving(
     assert balances(town) == {"purse:ann": 10, "purse:bob": 1005}
     assert 1 in folds
     assert len(folds) <= 2 + 2 * 11
+
+
+def test_what_follows_in_a_parked_stream_is_not_looked_for_again(
+    town: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(town, "ann", UNLUCKY)
+    town.follower.catch_up()
+    put(town, "ann", 1, UNLUCKY)
+    put(town, "bob", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(parking, "take_in_what_fits", None)
+        town.follower.catch_up()
+    assert where(town) == {("careless", "purse:ann"): 3}
+    assert balances(town) == {"purse:ann": 10, "purse:bob": 6}
+
+
+def test_followers_at_once_park_once_and_take_in_everything_else_once(
+    town: Company, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "BATCH", 5)
+    others = [opened(server.url, town.name, (Careless, Flows)) for _ in range(3)]
+    put(town, "ann", 1, UNLUCKY)
+    town.app.handle_many([asked(PutCoins(coins=1), "purse:bob") for _ in range(40)])
+    put(town, "ann", 1)
+    town.app.handle_many([asked(PutCoins(coins=1), "purse:bob") for _ in range(40)])
+    retry(town)
+    at_once(3, lambda n: others[n].follower.catch_up())
+    assert where(town) == {("careless", "purse:ann"): 4}
+    assert balances(town) == {"purse:ann": 11, "purse:bob": 85}
+    for other in others:
+        other.database.close()
 
 
 def test_several_streams_are_parked_from_one_batch(town: Company) -> None:

@@ -175,6 +175,27 @@ def test_a_policy_sees_read_models_that_have_come_at_least_to_its_fact(
     assert seen == [True] * 5
 
 
+def test_the_read_models_have_their_turn_while_a_process_has_much_to_ask(
+    saver: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save_each(fact: Fact[CoinsTaken], _: Db) -> Iterator[Then]:
+        for owner in ("savings", "ann", "bob", "eve", "joe"):
+            yield Then(OpenPurse(owner=owner, coins=fact.event.coins))
+
+    monkeypatch.setitem(POLICIES, "CoinsTaken", [save_each])
+    monkeypatch.setattr(process, "TOGETHER", 2)
+    do(saver, TakeCoins(coins=3), "purse:ann")
+    saver.follower.catch_up()
+    processes, reached = processes_of(saver), [saver.follower.positions()["balances"]]
+
+    def meanwhile() -> None:
+        saver.follower.step()
+        reached.append(saver.follower.positions()["balances"])
+
+    processes.step(upto=3, meanwhile=meanwhile)
+    assert reached == [3, 3, 5, 6]
+
+
 def test_facts_that_lead_to_nothing_are_passed(saver: Company) -> None:
     do(saver, SetCeiling(name="town", most=1), by=MANAGER)
     do(saver, OpenPurse(owner="bob"))

@@ -1,6 +1,5 @@
 """The seal: what is hashed, signed and told outside, and that no change of the past goes unseen."""
 
-import json
 import stat
 import subprocess
 import threading
@@ -8,124 +7,47 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.engine.conftest import Server
 from tests.engine.purses import at_once, execute, purse, query, until
 from tests.engine.sealing import (
     DEEDS,
     Deed,
+    check,
+    codes,
     cut_off_cleanly,
     edit_tile,
     fill,
+    lines_of,
+    sealed,
     sealer_of,
     unwatched,
 )
 
 from medsales.audit.chain import Chain
 from medsales.audit.heads import Head, head_from_line
-from medsales.audit.leaf import canonical_line
 from medsales.audit.merkle import (
-    consistency_proof,
-    extends,
-    includes,
-    inclusion_proof,
     leaf_hash,
     root,
-    span_of,
 )
 from medsales.company import Company
-from medsales.engine import seal, witness
-from medsales.engine.log import Selection, rows
+from medsales.engine import witness
 from medsales.engine.seal import OtherKey, take_successor
-from medsales.engine.seal_check import Checked, checked
-from medsales.engine.sealed import NotSealed, extension, heads, keys_of, last_head, line_of, proof
-from medsales.engine.tiles import SealBroken, Tile, Tiles, edge_of, grown, leaves_in
+from medsales.engine.seal_check import checked
+from medsales.engine.sealed import NotSealed, heads, keys_of, last_head, proof
+from medsales.engine.tiles import SealBroken
+
+pytestmark = pytest.mark.parametrize("server", ["postgres18"], indirect=True)
+"""It is the same on every server; test_tiles.py looks at all of them."""
 
 
-def lines_of(company: Company) -> list[bytes]:
-    with company.database.cursor() as db:
-        return [line_of(row) for row in rows(db, Selection(), 10_000)]
-
-
-def sealed(company: Company, home: Path, **given: Any) -> Head:
-    head = sealer_of(company, home, **given).seal()
-    assert head is not None
-    return head
-
-
-def check(company: Company, home: Path) -> Checked:
-    return checked(company.database, witness.lines_in(home / "heads.jsonl"))
-
-
-def codes(found: Checked) -> list[tuple[str, int | None]]:
-    return [(finding.code, finding.position) for finding in found.findings]
-
-
-# The tree
-
-
-@settings(max_examples=30)
-@given(st.lists(st.integers(1, 600), min_size=1, max_size=4), st.data())
-def test_tiles_that_grow_have_the_roots_and_proofs_of_the_plain_tree(
-    batches: list[int], data: st.DataObject
-) -> None:
-    leaves = [leaf_hash(b"%d" % n) for n in range(sum(batches))]
-    tiles: dict[tuple[int, int], Tile] = {}
-    at = 0
-    for batch in batches:
-        edge = {level: tiles[level, max(t for lv, t in tiles if lv == level)] for level, _ in tiles}
-        assert leaves_in(edge) == at
-        for tile in grown(edge, b"".join(leaves[at : at + batch])):
-            before = tiles.get((tile.level, tile.tile))
-            assert before is None or tile.hashes.startswith(before.hashes)
-            tiles[tile.level, tile.tile] = tile
-        at += batch
-        assert Tiles(tiles.values()).span(0, at) == root(leaves[:at])
-    # A proof of any moment can still be made when the tree has grown on.
-    size = data.draw(st.integers(1, at))
-    index = data.draw(st.integers(0, size - 1))
-    stored, plain = Tiles(tiles.values()).span, span_of(leaves[:size])
-    assert inclusion_proof(index, size, stored) == inclusion_proof(index, size, plain)
-    assert consistency_proof(index + 1, size, stored) == consistency_proof(index + 1, size, plain)
-
-
-def test_the_canonical_line_never_changes() -> None:
-    """It was hashed and signed: another byte would make every old seal worthless."""
-    line = canonical_line(
-        7,
-        'purse:"王\\\n\x01\x7f',
-        2,
-        "CoinsPut",
-        b'{"coins":1}',
-        b'{"by":"ann"}',
-        datetime(2024, 2, 29, 8, tzinfo=timezone(timedelta(hours=8))),
-        datetime(2026, 1, 31, 8, 30, 1, 5, tzinfo=UTC),
-        "6f1c1f9e-0000-4000-8000-000000000007",
-    )
-    assert line.decode() == (
-        '{"position":7,"subject":"purse:\\"王\\\\\\n\\u0001\x7f","version":2,"event":"CoinsPut",'
-        '"payload":{"coins":1},"envelope":{"by":"ann"},'
-        '"effective_at":"2024-02-29T00:00:00.000000Z","recorded_at":"2026-01-31T08:30:01.000005Z",'
-        '"event_id":"6f1c1f9e-0000-4000-8000-000000000007"}'
-    )
-
-
-def test_a_head_covers_the_lines_of_all_facts(company: Company, tmp_path: Path) -> None:
-    for owner in ("ann", "bob", "王"):
-        purse(company, owner)
-    fill(company, 300)
-    head = sealed(company, tmp_path)
-    assert head.size == 303
-    assert head.root == root([leaf_hash(line) for line in lines_of(company)])
-    assert json.loads(lines_of(company)[2])["subject"] == "purse:王"
+# Heads
 
 
 def test_an_empty_log_is_not_sealed(company: Company, tmp_path: Path) -> None:
@@ -169,25 +91,6 @@ def test_what_is_signed_is_text_that_any_tool_can_check(company: Company, tmp_pa
     subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
 
 
-def test_a_large_log_is_sealed_in_batches_and_goes_on_where_a_crash_left_it(
-    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(seal, "BATCH", 100)
-    fill(company, 700)
-    sealer = sealer_of(company, tmp_path)
-
-    def crash(done: int, _: int) -> None:
-        if done == 400:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        sealer.seal(crash)
-    with company.database.cursor() as db:
-        assert (leaves_in(edge_of(db)), last_head(db)) == (400, None)
-    head = sealed(company, tmp_path)
-    assert (head.size, head.root) == (700, root([leaf_hash(x) for x in lines_of(company)]))
-
-
 def test_sealers_at_the_same_time_seal_every_fact_once(company: Company, tmp_path: Path) -> None:
     fill(company, 500)
 
@@ -205,26 +108,6 @@ def fill_safely(company: Company, n: int) -> None:
 
 
 # Proofs
-
-
-def test_every_fact_can_be_proved_and_every_older_head_is_extended(
-    company: Company, tmp_path: Path
-) -> None:
-    older: list[Head] = []
-    for count in (1, 99, 200, 213):
-        fill(company, count)
-        older.append(sealed(company, tmp_path))
-    head = older[-1]
-    with company.database.reading() as db:
-        for position in (1, 2, 100, 256, 257, 512, 513):
-            found = proof(db, position)
-            assert found is not None
-            assert found.head == head
-            leaf = leaf_hash(found.line)
-            assert includes(head.root, head.size, position - 1, leaf, found.hashes)
-        for old in older:
-            hashes = extension(db, old.size).hashes
-            assert extends(old.size, old.root, head.size, head.root, hashes)
 
 
 def test_what_is_not_sealed_yet_has_no_proof(company: Company, tmp_path: Path) -> None:
@@ -622,15 +505,15 @@ def test_the_worker_seals_what_is_new_by_itself(company: Company, tmp_path: Path
     try:
         for size in (1, 2):
             purse(company, f"p{size}")
-            until(lambda size=size: size in sealed_sizes(company))
+            until(partial(has_head_of, company, size))
     finally:
         worker.stop()
     assert sealer.thread is not None
     assert not sealer.thread.is_alive()
 
 
-def sealed_sizes(company: Company) -> list[int]:
-    return [row["size"] for row in query(company, "select size from seal_heads")]
+def has_head_of(company: Company, size: int) -> bool:
+    return size in [row["size"] for row in query(company, "select size from seal_heads")]
 
 
 def test_a_broken_seal_is_told_and_the_worker_goes_on(

@@ -22,7 +22,7 @@ from tests.engine.purses import (
 from tests.engine.test_processes import save_some
 
 from medsales.company import Company
-from medsales.engine import follower, worker
+from medsales.engine import follower, log, process, tail, worker
 from medsales.engine.application import MedSales
 from medsales.engine.committer import Overloaded
 from medsales.engine.process import POLICIES
@@ -235,3 +235,88 @@ def test_two_workers_that_both_believe_to_be_alone_do_nothing_twice(
     until(lambda: set(company.follower.positions().values()) == {company.log.head()})
     assert company.log.head() == 2 + 60
     assert company.follower.verify(["balances", "flows"]) == []
+
+
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many facts each read of the log has found."""
+    found: list[int] = []
+    facts = log.facts
+
+    def counted(db: Any, selection: Any, limit: int) -> Any:
+        news = facts(db, selection, limit)
+        found.append(len(news))
+        return news
+
+    monkeypatch.setattr(tail, "facts", counted)
+    return found
+
+
+def test_one_read_of_the_log_feeds_read_models_and_processes(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(POLICIES, CoinsTaken.__name__, [save_some])
+    purse(company, "savings", 0)
+    purse(company)
+    for _ in range(5):
+        do(company, TakeCoins(coins=1), "purse:ann")
+    one, found = company.worker(), reads(monkeypatch)
+    one.processes.prepare()
+    one.catch_up()
+    assert coins(company, "purse:savings") == 5
+    # What happened, and what followed from it; for two read models and the processes.
+    assert sum(found) == 7 + 5 == company.log.head()
+
+
+def test_who_lags_behind_catches_up_by_himself_and_no_more_is_kept_in_memory_for_him(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "BATCH", 4)
+    monkeypatch.setattr(process, "BATCH", 2)
+    monkeypatch.setitem(POLICIES, CoinsTaken.__name__, [save_some])
+    purse(company, "savings", 0)
+    purse(company, coins=50)
+    for _ in range(20):
+        do(company, TakeCoins(coins=1), "purse:ann")
+    company.follower.catch_up()
+    one = company.worker()
+    one.processes.prepare()
+    while one._turn():
+        assert len(one.follower.tail.kept) <= 4
+    assert coins(company, "purse:savings") == 20
+    assert one.processes.position() == company.log.head()
+
+
+def test_a_worker_that_meets_what_nobody_has_foreseen_tells_it_and_goes_on(
+    company: Company,
+    hired: Hire,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(worker, "RETRY", 0.02)
+    step, faults = follower.Follower.step, [2]
+
+    def stumbling(self: follower.Follower) -> int:
+        if faults[0]:
+            faults[0] -= 1
+            raise RuntimeError("nobody has foreseen this")
+        return step(self)
+
+    monkeypatch.setattr(follower.Follower, "step", stumbling)
+    purse(company)
+    one = hired()
+    until(lambda: is_shown(company, 10))
+    assert one.thread.is_alive()
+    assert caplog.text.count("RuntimeError: nobody has foreseen this") == 2
+
+
+def test_a_worker_goes_on_behind_a_read_model_that_cannot_take_in_everything(
+    company: Company, hired: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(POLICIES, CoinsTaken.__name__, [save_some])
+    purse(company, "savings", 0)
+    purse(company)
+    do(company, PutCoins(coins=2**70), "purse:savings")
+    do(company, TakeCoins(coins=3), "purse:ann")
+    hired()
+    until(lambda: is_shown(company, 7))
+    until(lambda: coins(company, "purse:savings") == 2**70 + 3)

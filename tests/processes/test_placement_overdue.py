@@ -250,6 +250,31 @@ def test_a_worker_sleeps_until_the_next_timer_and_no_longer_than_the_poll(
     assert timers(dealer)[0]["subject"] == lens
 
 
+def test_a_worker_goes_on_when_the_clock_jumps_back(
+    dealer: Dealer, lens: DeviceUnitId, hired: Worker
+) -> None:
+    app = dealer.company.app
+    app.clock = lambda: MIDNIGHT + HOUR / 2
+    hired.start()
+    until(lambda: overdue(dealer) == [lens])
+    app.clock = lambda: MIDNIGHT - HOUR / 2
+    other = placed(dealer, "S2")
+    until(lambda: {timer["subject"] for timer in timers(dealer)} == {other})
+    app.clock = lambda: MIDNIGHT
+    until(lambda: overdue(dealer) == [lens, other])
+
+
+def test_a_worker_looks_at_the_clock_although_there_is_always_more_to_do(
+    dealer: Dealer, lens: DeviceUnitId, hired: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = Worker._turn
+    monkeypatch.setattr(module, "POLL", 0.05)
+    monkeypatch.setattr(Worker, "_turn", lambda one: turn(one) or True)
+    dealer.company.app.clock = lambda: MIDNIGHT
+    hired.start()
+    until(lambda: overdue(dealer) == [lens])
+
+
 def test_a_worker_asks_in_time_although_nothing_wakes_it(
     dealer: Dealer, lens: DeviceUnitId, hired: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

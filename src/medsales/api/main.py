@@ -56,7 +56,13 @@ def create_app(
 ) -> FastAPI:
     """The API of all companies; with `work` it also keeps their read models up to date."""
     app = FastAPI(
-        title="medsales", version=APP, lifespan=_lifespan, redoc_url=None, redirect_slashes=False
+        title="medsales",
+        version=APP,
+        lifespan=_lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        # FastAPI's own span would be a second one, and hold what people typed into the address.
+        telemetry={"tracing": False},
     )
     app.state.companies = companies
     app.state.secret = settings.secret()

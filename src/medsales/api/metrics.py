@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from medsales.api.workers import Workers
 from medsales.company import Companies, Company
-from medsales.engine.database import DatabaseUnavailable
+from medsales.engine.database import DatabaseUnavailable, connect
 from medsales.engine.follower import lags
 from medsales.engine.parking import parked_streams
 from medsales.engine.timers import Timer, standing
@@ -48,6 +48,9 @@ class Measured(NamedTuple):
     labels: dict[str, str]
 
 
+DOWN = Measured("medsales_database_up", 0, {})
+
+
 @router.get(
     "/metrics",
     operation_id="metrics",
@@ -72,19 +75,28 @@ class OfCompanies(Collector):
         self.workers = workers
 
     def collect(self) -> Iterator[Metric]:
-        found = [one for name in sorted(self.companies.opened) for one in self._of(name)]
+        up = self._database_answers()
+        found = [one for name in sorted(self.companies.opened) for one in self._of(name, up)]
         for metric, meaning in (*GAUGES.items(), *COUNTERS.items()):
             yield _family(metric, meaning, [one for one in found if one.metric == metric])
 
-    def _of(self, name: str) -> Iterator[Measured]:
+    def _database_answers(self) -> bool:
+        """Found out at once: the pools of connections would wait for it to come back."""
+        try:
+            with connect(self.companies.url):
+                return True
+        except DatabaseUnavailable:
+            return False
+
+    def _of(self, name: str, up: bool) -> Iterator[Measured]:
         company = self.companies[name]
         lives = self.workers is not None and self.workers.lives(name)
         for one in (Measured("medsales_worker_at_work", lives, {}), *_here(company)):
             yield _named(one, name)
         try:
-            stored = list(_stored(company))
-        except (DatabaseUnavailable, PersistenceError, psycopg.Error):
-            stored = [Measured("medsales_database_up", 0, {})]
+            stored = list(_stored(company)) if up else [DOWN]
+        except (PersistenceError, psycopg.Error):
+            stored = [DOWN]
         for one in stored:
             yield _named(one, name)
 

@@ -116,9 +116,9 @@ Paging = Annotated[Place, Depends(place)]
 def _position_or_time(given: object) -> object:
     if not isinstance(given, str):
         return given
-    if given.isdecimal() and int(given) <= MOST:
-        return int(given)
     try:
+        if given.isdecimal() and int(given) <= MOST:
+            return int(given)
         moment = datetime.fromisoformat(given)
         if moment.tzinfo:
             return moment.astimezone(UTC)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from medsales.api.auth import Auditor
 from medsales.api.commands import SubjectId
 from medsales.api.facts import lines
-from medsales.api.problems import Trouble
+from medsales.api.problems import Trouble, invalid
 from medsales.api.reading import (
     MOST,
     POSITION,
@@ -24,6 +24,7 @@ from medsales.company import Company
 from medsales.engine.between import RowChange, TooMuch, changed_rows, facts_between
 from medsales.engine.log import Selection
 from medsales.engine.mentions import Mentions
+from medsales.engine.past import passed_over
 from medsales.projections.in_words import in_words
 
 router = APIRouter(tags=["audit"])
@@ -86,6 +87,8 @@ def facts_about(
     after: Annotated[Position, Query(description="Positions greater than this.")] = 0,
     limit: Annotated[int | None, Query(ge=1, description="As many at most.")] = None,
 ) -> StreamingResponse:
+    if index.moment and index.moment.effective_at:
+        raise invalid([(("effective_at",), "does not choose facts; each says when it took effect")])
     upto = index.upto()
     found = lines(caller.company, Selection(after=after, upto=upto), limit or MOST, id)
     return StreamingResponse(
@@ -124,8 +127,12 @@ def difference(
             raise Trouble(
                 422, "diff.too_much", f"{error}; ask for less", "变化过多，请缩小范围"
             ) from error
-        rows = changed_rows(db, projections, facts, first)
-    told = [_told(fact, *in_words(fact, projections)) for fact in facts]
+        skipped = passed_over(db, projections)
+        rows = changed_rows(db, projections, skipped, facts, first)
+    told = [
+        _told(fact, *in_words(fact, [p for p in projections if fact not in skipped[p.name]]))
+        for fact in facts
+    ]
     return Difference(subject=id, begin=first, end=last, facts=told, rows=rows)
 
 

@@ -81,9 +81,10 @@ def tell(report: Report, trusted: str | None) -> None:
         say(f"NOT VERIFIED: {count} findings\n  核验未通过：{count} 处")
         return
     export, head = report.export, report.export.head
+    by = "1 head" if report.heads == 1 else f"{report.heads} heads"
     say(
         f"verified: the positions {export.first} to {export.last} of log {export.log}, by"
-        f" {report.heads} heads; the last one covers {head.size} facts, signed {head.sealed_at}\n"
+        f" {by}; the last one covers {head.size} facts, signed {head.sealed_at}\n"
         f"  核验通过：日志 {export.log} 的位置 {export.first} 至 {export.last}，共 {report.heads}"
         f" 个树头；最后一个含 {head.size} 条事实，签于 {head.sealed_at}"
     )

@@ -34,7 +34,7 @@ class Comparison:
     told: Edge = field(default_factory=Edge)
     """The tree over the lines."""
     stored: Edge = field(init=False)
-    """The tree over the kept hashes."""
+    """The tree over the kept hashes; the same one as long as nothing differs."""
     at: int = field(init=False)
     """The position up to which it has been compared."""
     settled: int = field(init=False)
@@ -48,7 +48,7 @@ class Comparison:
     """No head can be compared any more: one was signed over what is neither told nor stored."""
 
     def __post_init__(self) -> None:
-        self.stored = self.told.copy()
+        self.stored = self.told
         self.at = self.settled = self.told.size
         self._pull(self.at)
 
@@ -68,10 +68,10 @@ class Comparison:
         differences, self.differences = self.differences, []
         if self.astray or stored == head.root:
             self.diagnosis.take(differences)
-            self.told = self.stored.copy()
+            self.told = self.stored
         elif told == head.root:
             self.odd += [findings.hash_changed(one.position) for one in differences]
-            self.stored = self.told.copy()
+            self.stored = self.told
         else:
             self.diagnosis.take(differences)
             self.odd.append(findings.not_signed_over(self.settled + 1, head.size, head.number))
@@ -105,9 +105,15 @@ class Comparison:
         if found != hashes:
             hashes += [bytes(HASH)] * (len(lines) - len(hashes))
             self._differ(first, lines, found, hashes)
-            found = [hash or bytes(HASH) for hash in found]
-        self.stored.extend(hashes)
-        self.told.extend(found)  # type: ignore[arg-type]  # nothing is None where nothing differs
+            self._part()
+        self.told.extend([hash or bytes(HASH) for hash in found])
+        if self.stored is not self.told:
+            self.stored.extend(hashes)
+
+    def _part(self) -> None:
+        """From here on there are two trees, until a head says which is right."""
+        if self.stored is self.told:
+            self.stored = self.told.copy()
 
     def _differ(
         self,

@@ -75,7 +75,7 @@ def head_from_line(line: bytes) -> Head:
     """Raises ValueError for what is no head."""
     try:
         return head_from_json(json.loads(line))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError("this is no head") from error
 
 

@@ -6,6 +6,8 @@ from uuid import UUID
 
 quoted = json.JSONEncoder(ensure_ascii=False).encode
 """Of a text: as JSON has it, with nothing escaped that need not be."""
+MOST_DIGITS = 20
+"""Of a position; longer ones are nonsense."""
 
 
 def canonical_line(  # noqa: PLR0913, PLR0917 - what a fact has
@@ -45,7 +47,8 @@ def position_of(line: bytes) -> int | None:
     """The position a canonical line begins with; None for what is no such line."""
     name, _, rest = line.partition(b":")
     number = rest.partition(b",")[0]
-    return int(number) if name == b'{"position"' and number.isdigit() else None
+    known = name == b'{"position"' and number.isdigit() and len(number) < MOST_DIGITS
+    return int(number) if known else None
 
 
 def moved(line: bytes, position: int) -> bytes:

@@ -21,6 +21,8 @@ FIELDS = [
     *("effective_at", "recorded_at", "event_id"),
 ]
 CHUNK = 1 << 20
+HIGHEST = 63
+"""Levels of a tree; positions have no more bits."""
 
 
 class NoExport(Exception):
@@ -46,8 +48,8 @@ class Export:
 
     def beside(self, which: str) -> list[tuple[int, bytes]]:
         """The full subtrees before the exported positions, or behind them. Raises NoExport."""
-        parts = _made(lambda told: told[which], _told(self.folder / "proof.json"))
-        return [_made(lambda one: (int(one[0]), bytes.fromhex(one[1])), part) for part in parts]
+        parts = _made(lambda told: list(told[which]), _told(self.folder / "proof.json"))
+        return [_made(_subtree, part) for part in parts]
 
     def lines(self) -> Iterator[bytes]:
         for path in sorted((self.folder / "facts").glob("*.ndjson")):
@@ -63,7 +65,7 @@ class Export:
 
     def files(self) -> dict[str, str]:
         """Their SHA-256 as the manifest has it, by name. Raises NoExport."""
-        listed = self.manifest.get("files", ())
+        listed = _made(list, self.manifest.get("files"))
         return dict(
             _made(lambda one: (str(one["name"]), str(one["sha256"])), one) for one in listed
         )
@@ -89,14 +91,21 @@ def read(folder: Path) -> Export:
 def _told(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NoExport(f"{path} is not JSON: {error}") from error
+
+
+def _subtree(given: Any) -> tuple[int, bytes]:
+    level, hash = int(given[0]), bytes.fromhex(given[1])
+    if not 0 <= level < HIGHEST:
+        raise ValueError("there is no tree that high")
+    return level, hash
 
 
 def _made(make: Any, given: Any) -> Any:
     try:
         return make(given)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise NoExport(f"this cannot be read: {str(given)[:80]}") from error
 
 
@@ -174,7 +183,10 @@ def _facts(export: Export, chain: Chain, witness: Witness) -> Iterator[Finding]:
             hashes.seek((first - export.first) * HASH)
             return bytes(hashes.read((last - first + 1) * HASH))
 
-        comparison = Comparison(export.lines(), kept, Edge(export.beside("before")))
+        before = Edge(export.beside("before"))
+        if before.size != export.first - 1:
+            raise NoExport("proof.json does not lead up to the first position")
+        comparison = Comparison(export.lines(), kept, before)
         for head in export.heads():
             yield from chain.check(head)
             yield from witness.check(head)
@@ -212,7 +224,7 @@ def _meaning(export: Export) -> Iterator[Finding]:
         try:
             told = json.loads(line)
             fields = list(told) if isinstance(told, dict) else []
-        except ValueError:
+        except (ValueError, RecursionError):
             fields = []
         if fields != FIELDS:
             yield findings.not_a_fact(position_of(line) or 0)

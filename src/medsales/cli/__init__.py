@@ -6,6 +6,7 @@ What they do is in the modules beside this one, loaded when the command is given
 
 import sys
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,8 @@ company = typer.Typer(no_args_is_help=True, help="The companies kept in this ins
 app.add_typer(company, name="company")
 seal = typer.Typer(invoke_without_command=True)
 app.add_typer(seal, name="seal")
+parked = typer.Typer(invoke_without_command=True)
+app.add_typer(parked, name="parked")
 audit = typer.Typer(no_args_is_help=True, help="What is handed to an auditor.")
 app.add_typer(audit, name="audit")
 
@@ -90,6 +93,13 @@ Processes = Annotated[
 ]
 Table = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A file of yours.")]
 Units = Annotated[int, typer.Option(min=1, help="How many device units the demo moves.")]
+
+
+class Language(StrEnum):
+    """What is spoken in the business."""
+
+    EN = "en"
+    ZH = "zh"
 
 
 def _moment(text: str) -> datetime:
@@ -248,13 +258,45 @@ def facts(  # noqa: PLR0913, PLR0917 - the ways to choose facts
     after: Annotated[int, typer.Option(min=0, help="Positions greater than this.")] = 0,
     upto: Annotated[int | None, typer.Option(min=0, help="Positions up to this.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="As many at most.")] = None,
+    mentioning: Annotated[
+        str | None, typer.Option(metavar="SUBJECT", help="Its own facts, and all that name it.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Show the log in order: --since this moment, --until before that one."""
     from medsales.cli.reading import Selection, show
 
     chosen = Selection(after, upto, subject, tuple(kind or ()), actor, since, until)
-    show(company, chosen, limit, json=json)
+    show(company, chosen, limit, mentioning, json=json)
+
+
+def _position_or_moment(text: str) -> int | datetime:
+    return int(text) if text.isdecimal() else _moment(text)
+
+
+@app.command()
+def diff(  # noqa: PLR0913 - what is compared
+    subject: Annotated[str, typer.Argument(help="An id: customer:…, device-unit:…")],
+    begin: Annotated[
+        # Typer knows no union of the two; the parser gives either.
+        datetime | None,
+        typer.Option(
+            "--from", parser=_position_or_moment, metavar="P1", help="A position, or a time."
+        ),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option("--to", parser=_position_or_moment, metavar="P2", help="Now if not given."),
+    ] = None,
+    lang: Annotated[Language, typer.Option(help="Of the sentences.")] = Language.EN,
+    company: Name = "default",
+    *,
+    json: Json = False,
+) -> None:
+    """Tell in words what has changed about a subject between two moments."""
+    from medsales.cli.diff import diff
+
+    diff(company, subject, (begin or 0, end), lang, json=json)
 
 
 @app.command()
@@ -326,3 +368,48 @@ def audit_export(
     from medsales.cli import sealing
 
     sealing.export(company, folder, first, last)
+
+
+Reader = Annotated[str, typer.Argument(metavar="NAME", help="A read model, process or timer.")]
+Stream = Annotated[str, typer.Argument(metavar="SUBJECT", help="The aggregate whose facts wait.")]
+User = Annotated[
+    str | None, typer.Option("--user", help="Who decides, as the log will say; else your login.")
+]
+
+
+@parked.callback()
+def show_parked(context: typer.Context, company: Name = "default", *, json: Json = False) -> None:
+    """Show which facts could not be taken in, by whom and why; the rest of each stream waits."""
+    if context.invoked_subcommand is None:
+        from medsales.cli import parking
+
+        parking.show(company, json=json)
+
+
+@parked.command("retry")
+def retry_parked(
+    name: Reader,
+    subject: Annotated[
+        str | None, typer.Argument(metavar="[SUBJECT]", help="One stream; else all of NAME.")
+    ] = None,
+    company: Name = "default",
+    user: User = None,
+) -> None:
+    """Have parked streams tried again, after what was wrong has been mended."""
+    from medsales.cli import parking
+
+    parking.retry(company, name, subject, user)
+
+
+@parked.command("discard")
+def discard_parked(
+    name: Reader,
+    subject: Stream,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")],
+    company: Name = "default",
+    user: User = None,
+) -> None:
+    """Have NAME pass the parked fact over for good; the fact stays in the log."""
+    from medsales.cli import parking
+
+    parking.discard(company, name, subject, reason, user)

@@ -45,7 +45,7 @@ def bring_back(
 
 
 def _said(logs: Mapping[str, Mark]) -> dict[str, dict[str, int | str]]:
-    return {name: {"position": one.position, "digest": one.digest} for name, one in logs.items()}
+    return {name: {"position": one.position, "root": one.root} for name, one in logs.items()}
 
 
 def _in_words(logs: Mapping[str, Mark]) -> str:

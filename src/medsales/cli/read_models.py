@@ -39,7 +39,7 @@ def rebuild(name: str, names: Sequence[str], workers: int | None) -> None:
         took = time.monotonic() - begun
         OUT.print(f"made anew from {company.log.head():,} facts in {took:.1f} s:", *chosen)
     for one in found:
-        OUT.print(_beside_the_old(one))
+        OUT.print(beside_the_old(one))
 
 
 def verify(name: str, names: Sequence[str], workers: int | None, *, json: bool) -> None:
@@ -76,7 +76,7 @@ def _must_be_by_this_code(company: Company, chosen: Sequence[str]) -> None:
         )
 
 
-def _beside_the_old(one: Difference) -> str:
+def beside_the_old(one: Difference) -> str:
     """How many rows differ from those that the new ones have taken the place of."""
     if one.not_compared:
         return f"  {one.table}: not compared, {one.not_compared}"
@@ -149,9 +149,8 @@ class Bar:
 
     def _shown(self) -> Progress:
         columns = (TextColumn(self.what), BarColumn(), MofNCompleteColumn(), Rate())
-        self.progress = Progress(
-            *columns, TimeRemainingColumn(), console=self.console, transient=True
-        )
+        left = (TimeRemainingColumn(), TextColumn("left"))
+        self.progress = Progress(*columns, *left, console=self.console, transient=True)
         self.task = self.progress.add_task(self.what, total=self.total)
         self.progress.start()
         return self.progress

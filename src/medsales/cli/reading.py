@@ -15,10 +15,13 @@ from medsales.cli.failures import Failed
 from medsales.cli.opening import OUT, opened
 from medsales.company import Company
 from medsales.domain.kernel import EVENTS
+from medsales.engine.follower import NotYet
 from medsales.engine.log import Selection
 from medsales.engine.mentions import Mentions
 
 __all__ = ["Selection", "show"]
+PATIENCE = 2.0
+"""Seconds that the subject index gets to take in what has just been recorded."""
 
 
 def show(
@@ -50,11 +53,13 @@ def _until_now(
 
 
 def indexed(company: Company) -> int:
-    """How far the subject index reaches. Raises Failed while it lacks the end of the log."""
-    reached = company.follower.positions().get(Mentions.name, 0)
-    if reached < company.log.head():
-        raise Failed(f"the subject index has reached position {reached:,}; start a worker")
-    return reached
+    """The end of the log, as soon as the subject index shows it. Raises Failed."""
+    head = company.log.head()
+    try:
+        company.follower.wait_for(Mentions.name, head, PATIENCE)
+    except NotYet as error:
+        raise Failed(f"{error}: is there a worker?") from error
+    return head
 
 
 def _tell(found: Iterator[bytes]) -> None:

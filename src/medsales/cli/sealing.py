@@ -55,21 +55,24 @@ def verify(name: str, outside: Path | None, key: str | None, *, json: bool) -> N
 
 
 def rotate() -> None:
-    """Every company's log, then the file: interrupted, it is simply given again."""
+    """Every log that the key signs, then the file: interrupted, it is simply given again."""
     with opened_companies() as companies:
-        names = companies.names()
-        if not names:
-            raise Failed("there is no company yet whose log could be sealed")
-        sealers = [_sealer(companies[name]) for name in names]
-        for sealer in sealers:
-            try:
-                key = sealer.rotate()
-            except OtherKey as error:
-                raise Failed(str(error)) from error
-        path = sealers[0].sealing.key
+        followed = [name for name in companies.names() if _followed(_sealer(companies[name]))]
+        if not followed:
+            raise Failed("there is no company here whose log is sealed with this key")
+        path = _sealer(companies[followed[0]]).sealing.key
         take_successor(path)
-    OUT.print(f"from now on {', '.join(names)} is sealed with the key")
-    OUT.print(key.id)
+    OUT.print(f"{', '.join(followed)}: from now on sealed with the key")
+    OUT.print(existing(path).id)
+
+
+def _followed(sealer: Sealer) -> bool:
+    try:
+        sealer.rotate()
+    except OtherKey as other:
+        ERR.print(f"left as it is: {other}", markup=False)
+        return False
+    return True
 
 
 def export(name: str, folder: Path, first: int, last: int | None) -> None:
@@ -133,8 +136,9 @@ def _tell(found: Checked, heads: Path | None) -> None:
         OUT.print("the log has never been sealed; `medsales seal` does it\n  此日志从未封存")
         return
     size, number = found.head.size, found.head.number
+    by = "1 head" if number == 1 else f"{number:,} heads"
     OUT.print(
-        f"the positions 1 to {size:,} are as they were sealed, by {number:,} heads;"
+        f"the positions 1 to {size:,} are as they were sealed, by {by};"
         f" {found.facts - size:,} facts are newer\n"
         f"  位置 1 至 {size:,} 与封存时一致，共 {number:,} 个树头；另有 {found.facts - size:,}"
         " 条较新"

@@ -11,12 +11,15 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from opentelemetry.context import Context
+
 from medsales.domain.kernel import Aggregate, Command, Refused, Role, Value
 from medsales.engine.committer import Committer
 from medsales.engine.decision import Decision, Loaded, first_reads, subject_of, unknown
 from medsales.engine.facts import Draft, Envelope
 from medsales.engine.log import Appended, Entry, Log, Request, line_of
 from medsales.engine.memory import Memory
+from medsales.engine.telemetry import here, shared_span, span_in
 
 ATTEMPTS = 2
 """How often a command is decided in the hope that nobody else moves what it reads."""
@@ -72,6 +75,8 @@ class Ask:
     reason: str | None = None
     cause: int | None = None
     correlation: str = ""
+    trace: Context | None = field(default_factory=here, compare=False, repr=False)
+    """The span of whoever asks, for the thread that decides."""
 
     def fingerprint(self, subject: str) -> str:
         body = self.command.model_dump_json()
@@ -213,12 +218,14 @@ class MedSales:
         requests: dict[int, Request] = {}
         for n, ask in asks.items():
             try:
-                requests[n] = self._request(ask)
+                with span_in(ask.trace, "decide"):
+                    requests[n] = self._request(ask)
             except (Stale, Refused) as error:
                 answers[n] = self._answered_before(ask) or error
             except Exception as error:  # noqa: BLE001 - a fault in one rule is no fault of others
                 answers[n] = error
-        appended = append(list(requests.values())) if requests else []
+        with shared_span("append", [asks[n].trace for n in requests]):
+            appended = append(list(requests.values())) if requests else []
         for (n, request), result in zip(requests.items(), appended, strict=True):
             if result.status != "done":
                 self.memory.doubt(request.guards)

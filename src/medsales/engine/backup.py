@@ -25,12 +25,14 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import NoReturn
 
-import psycopg
-from psycopg import sql
+from psycopg import Connection
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow
+from psycopg.sql import SQL, Identifier
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from medsales.audit.merkle import Edge, leaf_hash
 from medsales.engine import schema
 from medsales.engine.database import connect, schema_of
 from medsales.engine.embedded_postgres import (
@@ -41,6 +43,7 @@ from medsales.engine.embedded_postgres import (
     clean_environment,
     locked,
 )
+from medsales.engine.sealed import lines
 
 LAST = "last-backup.json"
 """In home: where the last backup was put, for whoever asks how old it is."""
@@ -48,6 +51,7 @@ UNFINISHED = ".unfinished-"
 AUTO_CONF = "postgresql.auto.conf"
 PIECE = re.compile(r"[0-9A-F]{24}")
 """A piece of the write-ahead log is named for its timeline (8 digits) and its number."""
+BATCH = 5000
 LONGEST_RECOVERY = 7 * 86400
 """Seconds. Only so that nothing waits for ever."""
 
@@ -65,8 +69,8 @@ class Mark:
     """How far a log was, and what it said up to there: two logs with the same mark are the same."""
 
     position: int
-    digest: str
-    """SHA-256 over every fact and all that surrounds it, in order."""
+    root: str
+    """Of the Merkle tree over all facts up to there: the one that a seal would sign."""
 
 
 @dataclass(frozen=True)
@@ -265,24 +269,20 @@ def marks(server: EmbeddedPostgres) -> dict[str, Mark]:
         return {name: mark(conn, name) for name in names}
 
 
-def mark(
-    conn: psycopg.Connection[dict[str, object]], company: str, upto: int | None = None
-) -> Mark:
-    """Read in one piece by the database's own binary form, which has one spelling for each fact."""
-    facts = sql.Identifier(schema_of(company), "facts")
-    head = sql.SQL("select coalesce(max(notification_id), 0) as n from {}").format(facts)
-    row = conn.execute(head).fetchone()
-    position = upto if upto is not None else int(str((row or {})["n"]))
-    query = sql.SQL(
-        "copy (select notification_id, originator_id, originator_version, topic, state, metadata,"
-        " effective_at, recorded_at, event_id from {} where notification_id <= {}"
-        " order by notification_id) to stdout (format binary)"
-    )
-    told = sha256()
-    with conn.cursor() as cursor, cursor.copy(query.format(facts, sql.Literal(position))) as rows:
-        for piece in rows:
-            told.update(piece)
-    return Mark(position, told.hexdigest())
+def mark(conn: Connection[DictRow], company: str, upto: int | None = None) -> Mark:
+    """The same root that the seal has for so many facts, but made from the facts themselves."""
+    conn.execute(SQL("set search_path to {}").format(Identifier(schema_of(company))))
+    db, edge = conn.cursor(), Edge()
+    end = _head(conn) if upto is None else upto
+    while some := lines(db, edge.size, end, BATCH):
+        edge.extend([leaf_hash(line) for _, line in some])
+    return Mark(edge.size, edge.root().hex())
+
+
+def _head(conn: Connection[DictRow]) -> int:
+    row = conn.execute("select coalesce(max(notification_id), 0) as head from facts").fetchone()
+    assert row is not None
+    return int(row["head"])
 
 
 # Restoring

@@ -11,7 +11,8 @@ from medsales.engine.database import Db
 from medsales.engine.facts import STORED, Fact, fact_from_row
 from medsales.engine.log import Selection
 from medsales.engine.mentions import about
-from medsales.engine.projection import Batch, Change, Projection, Row, fold, lines
+from medsales.engine.past import PassedOver, folded
+from medsales.engine.projection import Batch, Change, Projection, Row, lines
 
 MOST = 1000
 """Facts that one comparison tells; whoever wants more asks for a shorter time."""
@@ -42,15 +43,19 @@ def facts_between(db: Db, subject: str, after: int, upto: int) -> list[Fact[Any]
 
 
 def changed_rows(
-    db: Db, projections: Sequence[Projection], facts: Sequence[Fact[Any]], after: int
+    db: Db,
+    projections: Sequence[Projection],
+    skipped: PassedOver,
+    facts: Sequence[Fact[Any]],
+    after: int,
 ) -> list[RowChange]:
     """What these facts have done to rows, except to lines that only tell the fact itself."""
     if not facts:
         return []
     lives = _lives(db, {fact.subject for fact in facts}, facts[-1].position)
-    touched = fold(projections, facts)
-    before = fold(projections, [fact for fact in lives if fact.position <= after])
-    now = fold(projections, lives)
+    touched = folded(projections, skipped, facts)
+    before = folded(projections, skipped, [fact for fact in lives if fact.position <= after])
+    now = folded(projections, skipped, lives)
     return [
         change
         for row in touched

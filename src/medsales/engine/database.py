@@ -118,6 +118,10 @@ SENTENCES: dict[type[psycopg.Error], tuple[str, str]] = {
     psycopg.errors.InvalidPassword: ("database.login_refused", "the database refused the password"),
     psycopg.errors.InvalidCatalogName: ("database.missing", "there is no such database"),
     psycopg.errors.TooManyConnections: ("database.busy", "the database has no free connection"),
+    psycopg.errors.UndefinedColumn: (
+        "read_model.rebuilding",
+        "this read model is from another version of medsales; it is being made anew",
+    ),
     psycopg.errors.ReadOnlySqlTransaction: (
         "database.read_only",
         "the database only reads at the moment, it may be a standby",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -83,15 +83,17 @@ class Fact(Generic[E_co]):
             self.event_id,
         ) = stored
 
-    def __getattr__(self, name: str) -> Any:
-        """Only called for what is not there yet."""
-        if name == "event":
-            self.event = event_from_json(self.name, self._state)  # type: ignore[assignment]
-            return self.event
-        if name == "envelope":
-            self.envelope = envelope_from_json(self._metadata)
-            return self.envelope
-        raise AttributeError(name)
+    if not TYPE_CHECKING:  # or every name would be right
+
+        def __getattr__(self, name: str) -> Any:
+            """Only called for what is not there yet."""
+            if name == "event":
+                self.event = event_from_json(self.name, self._state)
+                return self.event
+            if name == "envelope":
+                self.envelope = envelope_from_json(self._metadata)
+                return self.envelope
+            raise AttributeError(name)
 
     def let_go(self) -> None:
         """Forgets the event, which is read again if need be: thousands of them fill the memory."""

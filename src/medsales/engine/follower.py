@@ -11,9 +11,10 @@ from medsales.engine.comparison import Difference
 from medsales.engine.database import Database, Db
 from medsales.engine.facts import Fact
 from medsales.engine.positions import advance, current, positions, start_at_zero
-from medsales.engine.projection import Projection, Row, create_tables
+from medsales.engine.projection import Projection, Row, create_tables, undisturbed
 from medsales.engine.rebuild import Rebuild
 from medsales.engine.tail import Tail
+from medsales.engine.telemetry import span
 
 LOG = logging.getLogger(__name__)
 BATCH = 2000
@@ -91,6 +92,7 @@ class Follower:
             LOG.info("the code of %s has changed: rebuilding", ", ".join(names))
             self.rebuild(names, stopped=stopped)
 
+    @undisturbed()
     def step(self) -> int:
         """Brings the hindmost projections forward by one batch; returns the facts scanned."""
         with self.database.cursor() as db:
@@ -102,7 +104,10 @@ class Follower:
         next_stop = min((at for at in reached.values() if at > low), default=None)
         news = parking.upto_decision(self.tail.after(low, BATCH, next_stop))
         if news:
-            self._bring(behind, news)
+            reach = {"first": news[0].position, "last": news[-1].position}
+            with span("project", company=self.database.company, **reach):
+                self._bring(behind, news)
+            LOG.debug("projected", extra=reach)
         return len(news)
 
     def catch_up(self) -> None:
@@ -117,7 +122,7 @@ class Follower:
         except Exception as error:
             if not parking.unfit(error):
                 raise
-            LOG.warning("looking for what cannot be projected: %s", parking.told(error))
+            LOG.warning("looking for what cannot be projected", exc_info=error)
             self._write(behind, news, _take_in_what_fits)
 
     def _write(self, behind: Sequence[Projection], news: News, take_in: "TakeIn") -> None:

@@ -25,36 +25,36 @@ class Mention(Row, key=("subject", "position"), ledger=True):
     position: int
 
 
-def mentions(fact: Fact[Any]) -> Changes:
-    """An event whose class has no place for an id is not even read."""
-    if not collector(EVENTS[fact.name]):
-        return ()
-    named = mentioned(fact.event) - {fact.subject}
-    return [Mention.put(subject=id, position=fact.position) for id in named]
-
-
 class EveryEvent(Mapping[str, Handler[Any]]):
-    """The same handler for every event there is, also for those that are defined later."""
+    """A handler for every event there is, also for those that are defined later.
+
+    An event whose class has no place for an id is not even read.
+    """
 
     def __getitem__(self, name: str) -> Handler[Any]:
-        if name not in EVENTS:
+        collect = collector(EVENTS[name])
+        if collect is None:
             raise KeyError(name)
-        return lambda _, fact: mentions(fact)
+
+        def mentions(_: Mentions, fact: Fact[Any]) -> Changes:
+            named: set[str] = set()
+            collect(fact.event, named)
+            named.discard(fact.subject)
+            return [Mention.put(subject=id, position=fact.position) for id in named]
+
+        return mentions
 
     def __iter__(self) -> Iterator[str]:
-        return iter(EVENTS)
+        return (name for name, event in EVENTS.items() if collector(event))
 
     def __len__(self) -> int:
-        return len(EVENTS)
+        return sum(1 for _ in self)
 
 
 class Mentions(Projection):
     """A subject's own facts are not in it: the log finds them by its primary key."""
 
     rows = (Mention,)
-
-    def changes(self, fact: Fact[Any]) -> Changes:
-        return mentions(fact)
 
 
 Mentions.handlers = EveryEvent()  # type: ignore[assignment]  # read like the dictionary it stands for
@@ -77,13 +77,14 @@ def about(db: Db, subject: str, selection: Selection, limit: int) -> list[dict[s
     parts = list(selection.conditions())
     query = ABOUT.format(chosen=SQL(" and ").join(SQL(condition) for condition, _ in parts))
     chosen = [*(value for _, value in parts), limit]
-    return db.execute(query, [subject, *chosen, subject, *chosen, limit]).fetchall()
+    of_index = [subject, selection.after, *chosen]
+    return db.execute(query, [*of_index, subject, *chosen, limit]).fetchall()
 
 
 ABOUT = SQL("""
     select * from (
         (select f.* from mention m join facts f on f.notification_id = m.position
-            where m.subject = %s and {chosen} order by m.position limit %s)
+            where m.subject = %s and m.position > %s and {chosen} order by m.position limit %s)
         union all
         (select * from facts where originator_id = %s and {chosen}
             order by originator_version limit %s)
@@ -118,9 +119,18 @@ def _add(value: Any, found: set[str]) -> None:
 
 def _of_one_of(kinds: list[Any]) -> Collect | None:
     collectors = {collector(kind) for kind in kinds}
-    if collectors == {None}:
-        return None
-    return _add if collectors == {_add} else _by_kind
+    if len(collectors) > 1:
+        return _by_kind
+    (only,) = collectors
+    return only and _of_one_or_none(only)
+
+
+def _of_one_or_none(collect: Collect) -> Collect:
+    def one(value: Any, found: set[str]) -> None:
+        if value is not None:
+            collect(value, found)
+
+    return collect if collect is _add else one
 
 
 def _by_kind(value: Any, found: set[str]) -> None:

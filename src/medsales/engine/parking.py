@@ -25,6 +25,7 @@ KIND = "parking"
 """What the decisions about parked streams are kept with: `parking:stock_picture`."""
 RETRIED = "ParkedRetried"
 DISCARDED = "ParkedDiscarded"
+DECISIONS = {RETRIED, DISCARDED}
 BATCH = 2000
 LONGEST_ERROR = 1000
 """Characters of an error that are kept."""
@@ -121,7 +122,9 @@ def skipped_among(db: Db, names: Sequence[str], news: Sequence[Fact[Any]]) -> di
             and case when discarded then position between %s and %s else subject = any(%s) end
         """
     subjects = list({fact.subject for fact in news})
-    values = (list(names), news[0].position, news[-1].position, subjects)
+    # A rebuild reads stream by stream: they need not be in the order of the log.
+    found = [fact.position for fact in news]
+    values = (list(names), min(found), max(found), subjects)
     return _sorted_out(db.execute(query, values).fetchall())
 
 
@@ -144,11 +147,14 @@ def take_in(
 ) -> None:
     """Brings facts into all these read models, or raises; what they pass over is passed over."""
     skips = skipped_among(db, [projection.name for projection in projections], news)
-    _must_be_known(news)
-    write(db, schema, fold([each for each in projections if each.name not in skips], news))
+    if unhindered := [each for each in projections if each.name not in skips]:
+        _must_be_known(news)
+        write(db, schema, fold(unhindered, news))
     for projection in projections:
         if projection.name in skips:
-            write(db, schema, fold([projection], skips[projection.name].left(news)))
+            left = skips[projection.name].left(news)
+            _must_be_known(left)
+            write(db, schema, fold([projection], left))
 
 
 def take_in_what_fits(
@@ -161,10 +167,7 @@ def take_in_what_fits(
 
 def park(db: Db, name: str, fact: Fact[Any], error: BaseException) -> None:
     """Sets a stream aside from this fact on."""
-    LOG.error(
-        "%s cannot take in position %s; %s is parked for it",
-        name, fact.position, fact.subject, exc_info=error,
-    )  # fmt: skip
+    LOG.error("%s: position %s of %s is parked: %s", name, fact.position, fact.subject, told(error))
     db.execute(
         "insert into parked (name, position, subject, error) values (%s, %s, %s, %s)"
         " on conflict do nothing",
@@ -182,20 +185,31 @@ def _halve(
     db: Db, schema: str, projection: Projection, news: Sequence[Fact[Any]], skip: Skipped
 ) -> None:
     left = skip.left(news)
+    error = _wrong_with(db, schema, projection, left)
+    if error is None:
+        return
+    if len(left) > 1:
+        half = len(left) // 2
+        _halve(db, schema, projection, left[:half], skip)
+        _halve(db, schema, projection, left[half:], skip)
+        return
+    park(db, projection.name, left[0], error)
+    skip.streams[left[0].subject] = left[0].position
+
+
+def _wrong_with(
+    db: Db, schema: str, projection: Projection, news: Sequence[Fact[Any]]
+) -> Exception | None:
+    """Nothing, if they are taken in; else they are not. Raises what is no fault of theirs."""
     try:
         with db.connection.transaction():
-            _must_be_known(left)
-            write(db, schema, fold([projection], left))
+            _must_be_known(news)
+            write(db, schema, fold([projection], news))
     except Exception as error:
         if not unfit(error):
             raise
-        if len(left) > 1:
-            half = len(left) // 2
-            _halve(db, schema, projection, left[:half], skip)
-            _halve(db, schema, projection, left[half:], skip)
-            return
-        park(db, projection.name, left[0], error)
-        skip.streams[left[0].subject] = left[0].position
+        return error
+    return None
 
 
 def _must_be_known(news: Sequence[Fact[Any]]) -> None:
@@ -211,7 +225,7 @@ def _must_be_known(news: Sequence[Fact[Any]]) -> None:
 def upto_decision(news: Sequence[Fact[Any]]) -> Sequence[Fact[Any]]:
     """As many facts as there are up to the first decision about a parked stream, which is last."""
     for n, fact in enumerate(news):
-        if fact.name in {RETRIED, DISCARDED}:
+        if fact.name in DECISIONS:
             return news[: n + 1]
     return news
 
@@ -219,7 +233,7 @@ def upto_decision(news: Sequence[Fact[Any]]) -> Sequence[Fact[Any]]:
 def decided_about(fact: Fact[Any]) -> str | None:
     """Whose parked stream a fact decides about; None for every other fact."""
     kind, _, name = fact.subject.partition(":")
-    if fact.name not in {RETRIED, DISCARDED} or kind != KIND:
+    if fact.name not in DECISIONS or kind != KIND:
         return None
     try:
         return name if fact.event else None

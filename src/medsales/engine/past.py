@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, TypeAlias, TypeVar
 
 from psycopg import ServerCursor
 from psycopg.rows import tuple_row
@@ -127,13 +127,32 @@ def past(
             db = conn.cursor()
             db.execute(SQL(BEGIN).format(Identifier(database.schema, "positions")))
             folding = [p for p in projections if not set(p.rows).isdisjoint(scope.rows)]
-            skipped = {each.name: parking.skipped(db, each.name) for each in folding}
+            skipped = passed_over(db, folding)
             then = Past(db, database.schema, folding, skipped, moment, scope)
             db.execute(then.opening())
             yield then
         finally:
             conn.rollback()
             conn.prepare_threshold = threshold
+
+
+PassedOver: TypeAlias = Mapping[str, parking.Skipped]
+"""What each read model could not take in."""
+
+
+def passed_over(db: Db, projections: Iterable[Projection]) -> PassedOver:
+    return {each.name: parking.skipped(db, each.name) for each in projections}
+
+
+def folded(
+    projections: Sequence[Projection], skipped: PassedOver, facts: Sequence[Fact[Any]]
+) -> Batch:
+    """What facts do to the rows of those read models that could take them in."""
+    batch = fold([each for each in projections if not skipped[each.name]], facts)
+    for each in projections:
+        if skip := skipped[each.name]:
+            batch |= fold([each], skip.left(facts))
+    return batch
 
 
 BEGIN = """
@@ -152,8 +171,7 @@ class Past:
     schema: str
     projections: Sequence[Projection]
     """Those that make the rows."""
-    skipped: Mapping[str, parking.Skipped]
-    """What each of them could not take in."""
+    skipped: PassedOver
     moment: Moment
     scope: Scope
     taken_in: set[str] = field(default_factory=set)
@@ -251,9 +269,7 @@ class Past:
         )
 
     def _folded(self, facts: Sequence[Fact[Any]]) -> Batch:
-        batch: Batch = {}
-        for each in self.projections:
-            batch |= fold([each], self.skipped[each.name].left(facts))
+        batch = folded(self.projections, self.skipped, facts)
         return {row: changes for row, changes in batch.items() if row in self.scope.rows}
 
     def _take_in_everything(self) -> None:

@@ -4,6 +4,7 @@ A process turns one fact into commands, and may see a fact twice. Each command i
 key that follows from the fact, so the command log makes it exactly once.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -22,6 +23,7 @@ from medsales.engine.timers import DUE
 
 __all__ = ["POLICIES", "Policy", "Processes", "Then", "when"]
 
+LOG = logging.getLogger(__name__)
 E = TypeVar("E", bound=Event[Any])
 BATCH = 200
 TOGETHER = 100
@@ -113,6 +115,7 @@ class Processes:
             return [_ask(policy, fact, then) for then in policy(fact, db)]
 
     def _park(self, policy: Policy[Any], fact: Fact[Any], error: Exception) -> None:
+        LOG.warning("%s failed at position %s", policy.__name__, fact.position, exc_info=error)
         with self.database.writing() as db:
             parking.park(db, policy.__name__, fact, error)
 

@@ -7,6 +7,7 @@ memory first, so a batch costs a few statements however many facts it holds.
 
 import gc
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,11 +179,16 @@ class Projection:
     @classmethod
     def fingerprint(cls) -> str:
         """Changes when the code does: then the rows are made anew from the facts."""
-        return sha256(inspect.getsource(inspect.getmodule(cls) or cls).encode()).hexdigest()
+        return _code_of(cls.__module__)
 
     def changes(self, fact: Fact[Any]) -> Changes:
         handler = self.handlers.get(fact.name)
         return handler(self, fact) if handler else ()
+
+
+@cache  # what counts is the code that was loaded, whatever becomes of the file
+def _code_of(module: str) -> str:
+    return sha256(inspect.getsource(sys.modules[module]).encode()).hexdigest()
 
 
 Batch: TypeAlias = dict[type[Row], dict[Key, Change]]

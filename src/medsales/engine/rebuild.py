@@ -42,6 +42,9 @@ NEAR = 50_000
 PATIENCE = "200ms"
 """How long the swap waits for its readers, and lets others wait behind it, before it lets them
 pass; less than the server takes to look for deadlocks."""
+INDEXERS = 4
+"""Read models whose indexes are made at the same time: each takes a connection, and memory of the
+server."""
 PAUSE = 0.05
 TICK = 0.2
 
@@ -178,7 +181,7 @@ class Rebuild:
         # Whatever the others have left, if one of them died; and if a part cannot be folded, the
         # reason is raised here.
         parts.take_parts(job, self._told(counted), wait=True)
-        with ThreadPoolExecutor(self.workers) as threads:
+        with ThreadPoolExecutor(min(self.workers, INDEXERS)) as threads:
             list(threads.map(self._finish, self.chosen.values()))
 
     def _parts(self, job: Job) -> tuple[int, int]:
@@ -353,10 +356,16 @@ class Rebuild:
         waited for, so that each of them sees either the old tables or the new ones."""
         while True:
             self._catch_up(dict.fromkeys(self.chosen, self._head()), self.progress)
+            self._make_durable()
             if self._swapped():
                 return
             self._go_on()
             time.sleep(PAUSE)
+
+    def _make_durable(self) -> None:
+        """Waits for the disk here; the swap would do it with its locks."""
+        with self.database.writing() as db:
+            db.execute("update rebuilds set shadow = shadow where shadow = %s", (self.shadow,))
 
     def _swapped(self) -> bool:
         try:

@@ -85,6 +85,8 @@ class Sealer:
             LOG.error("sealing %s: %s", self.database.company, broken.finding.en)  # noqa: TRY400 - nobody asks where
         except (PersistenceError, psycopg.Error, OSError, ValueError, OtherKey) as error:
             LOG.warning("sealing %s: %s", self.database.company, " ".join(str(error).split()))
+        except Exception:
+            LOG.exception("sealing %s", self.database.company)
 
     def seal(self, progress: Progress = lambda *_: None) -> Head | None:
         """Seals up to the end of the log, now; the last head, none for a log without a fact.

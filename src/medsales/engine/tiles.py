@@ -67,10 +67,13 @@ def tiles_for(db: Db, *leaves: int) -> Tiles:
     wanted = {(level, leaf >> 8 * (level + 1)) for leaf in leaves for level in range(8)}
     levels, tiles = zip(*wanted, strict=True)
     rows = db.execute(
-        "select level, tile, hashes from seal_tiles join"
-        " unnest(%s::int[], %s::bigint[]) as wanted (level, tile) using (level, tile)",
+        # The limit has each tile looked up by its key, however long the table is.
+        "select wanted.*, hashes from unnest(%s::int[], %s::bigint[]) as wanted (level, tile),"
+        " lateral (select t.hashes from seal_tiles t where t.level = wanted.level"
+        " and t.tile = wanted.tile limit 1) as found",
         (list(levels), list(tiles)),
         prepare=True,
+        binary=True,
     )
     return Tiles(Tile(**row) for row in rows)
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -9,6 +10,7 @@ import psycopg
 from eventsourcing.persistence import PersistenceError
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
+from structlog.contextvars import bind_contextvars
 
 from medsales.engine.application import MedSales
 from medsales.engine.consequences import FOR_NOW
@@ -53,6 +55,7 @@ class Worker:
 
     def run(self) -> None:
         """Works until stopped; whatever goes wrong is told and tried again, nothing is skipped."""
+        bind_contextvars(company=self.database.company)  # in every line of this thread
         while not self.stopping.is_set():
             try:
                 with self._place() as conn:
@@ -68,15 +71,17 @@ class Worker:
 
     def catch_up(self) -> None:
         """Projects, reacts and looks at the clock, in turns, until nothing is left to do."""
-        while not self.stopping.is_set() and self._turn():
+        while not self.stopping.is_set() and (self._turn() or self._ring()):
             pass
 
     def _turn(self) -> bool:
         scanned = self.follower.step()
         shown = min(self.follower.positions().values(), default=0)
         reacted = self.processes.step(shown, meanwhile=self.follower.step)
-        # Timers last: they are read models too, and should know all there is.
-        return bool(scanned or reacted or (self.timers and self.timers.step()))
+        return bool(scanned or reacted)
+
+    def _ring(self) -> bool:
+        return bool(self.timers and self.timers.step())
 
     @contextmanager
     def _place(self) -> Iterator[psycopg.Connection[DictRow]]:
@@ -105,12 +110,21 @@ class Worker:
     def _work(self, conn: psycopg.Connection[DictRow]) -> None:
         while not self.stopping.is_set():
             # Read after listening, so that no wake-up is missed; the poll is a safety net.
-            self.catch_up()
-            # Here, where nothing waits, is the place for what may wait.
+            busy = self._turns(POLL)
+            # Under load there is always more to do: what comes after has its turn all the same.
+            busy = self._ring() or busy
             if self.sealer:
                 self.sealer.step()
-            for _ in conn.notifies(timeout=self._patience(), stop_after=1):
+            for _ in conn.notifies(timeout=0 if busy else self._patience(), stop_after=1):
                 pass
+
+    def _turns(self, seconds: float) -> bool:
+        """Projects and reacts, but no longer than this; whether anything may be left to do."""
+        end = time.monotonic() + seconds
+        while not self.stopping.is_set() and self._turn():
+            if time.monotonic() > end:
+                return True
+        return False
 
     def _patience(self) -> float:
         """Until the next timer, if it is due before the clock is looked at anyway."""

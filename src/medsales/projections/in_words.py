@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from medsales.domain.kernel import Sentence
+from medsales.domain.kernel import EVENTS, Sentence
 from medsales.engine.facts import Fact
 from medsales.engine.projection import Projection
 
@@ -76,6 +76,8 @@ def _tells(projection: Projection) -> bool:
 
 
 def _with(fact: Fact[Any], name: str) -> str:
+    if fact.name not in EVENTS:
+        return name
     plain = {
         field: value
         for field, value in fact.event.model_dump(mode="json", exclude_none=True).items()

@@ -75,8 +75,7 @@ class LotTrace(Projection):
     )
     def unit_moved(self, fact: Fact[Any]) -> Changes:
         moved = fact.event.moved
-        if moved.lot is not None:
-            yield from held(fact, moved)
+        return held(fact, moved) if moved.lot is not None else ()
 
     @on(
         lot.LotReceived,
@@ -88,7 +87,7 @@ class LotTrace(Projection):
         lot.LotScrapped,
     )
     def quantity_moved(self, fact: Fact[Any]) -> Changes:
-        yield from held(fact, fact.event.moved)
+        return held(fact, fact.event.moved)
 
     @on(lot.LotHeld)
     def lot_held(self, fact: Fact[lot.LotHeld]) -> Changes:

@@ -100,27 +100,27 @@ class OrderBoard(Projection):
 
     @on(order.GoodsReserved)
     def reserved(self, fact: Fact[order.GoodsReserved]) -> Changes:
-        yield from counted(fact, set_aside=+1)
+        return counted(fact, set_aside=+1)
 
     @on(order.GoodsReleased)
     def released(self, fact: Fact[order.GoodsReleased]) -> Changes:
-        yield from counted(fact, set_aside=-1)
+        return counted(fact, set_aside=-1)
 
     @on(order.OrderShipped)
     def shipped(self, fact: Fact[order.OrderShipped]) -> Changes:
-        yield from counted(fact, set_aside=-1, shipped=+1)
+        return counted(fact, set_aside=-1, shipped=+1)
 
     @on(order.OrderDelivered)
     def delivered(self, fact: Fact[order.OrderDelivered]) -> Changes:
-        yield from counted(fact, delivered=+1)
+        return counted(fact, delivered=+1)
 
     @on(order.PlacedUnitsSold)
     def sold_in_place(self, fact: Fact[order.PlacedUnitsSold]) -> Changes:
-        yield from counted(fact, shipped=+1, delivered=+1)
+        return counted(fact, shipped=+1, delivered=+1)
 
     @on(order.GoodsReturned)
     def returned(self, fact: Fact[order.GoodsReturned]) -> Changes:
-        yield from counted(fact, returned=+1)
+        return counted(fact, returned=+1)
 
     @on(order.OrderCancelled)
     def cancelled(self, fact: Fact[order.OrderCancelled]) -> Changes:

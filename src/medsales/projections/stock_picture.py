@@ -73,44 +73,44 @@ class StockPicture(Projection):
         lot.LotScrapped,
     )
     def moved(self, fact: Fact[Any]) -> Changes:
-        yield from entry(fact)
+        return entry(fact)
 
     @on(unit.UnitShipped)
     def unit_shipped(self, fact: Fact[unit.UnitShipped]) -> Changes:
-        yield from entry(fact, reserved=-1)
+        return entry(fact, reserved=-1)
 
     @on(lot.LotShipped)
     def lot_shipped(self, fact: Fact[lot.LotShipped]) -> Changes:
-        yield from entry(fact, reserved=-fact.event.reserved.quantity)
+        return entry(fact, reserved=-fact.event.reserved.quantity)
 
     @on(unit.UnitReserved, lot.LotReserved)
     def reserved(self, fact: Fact[Any]) -> Changes:
-        yield from standing(fact, reserved=fact.event.stock.quantity)
+        return standing(fact, reserved=fact.event.stock.quantity)
 
     @on(unit.UnitReleased, lot.LotReleased)
     def released(self, fact: Fact[Any]) -> Changes:
-        yield from standing(fact, reserved=-fact.event.stock.quantity)
+        return standing(fact, reserved=-fact.event.stock.quantity)
 
     @on(unit.UnitPlaced)
     def placed(self, fact: Fact[unit.UnitPlaced]) -> Changes:
-        yield from entry(fact, ours=+1)
+        return entry(fact, ours=+1)
 
     @on(unit.UnitScrapped)
     def scrapped(self, fact: Fact[unit.UnitScrapped]) -> Changes:
-        yield from entry(fact, ours=-1 if fact.event.placement in PLACED else 0)
+        return entry(fact, ours=-1 if fact.event.placement in PLACED else 0)
 
     @on(unit.PartFitted)
     def fitted(self, fact: Fact[unit.PartFitted]) -> Changes:
-        yield from entry(fact, ours=+1 if fact.event.terms.owner is None else 0)
+        return entry(fact, ours=+1 if fact.event.terms.owner is None else 0)
 
     @on(unit.PlacedUnitSold)
     def sold_in_place(self, fact: Fact[unit.PlacedUnitSold]) -> Changes:
-        yield from standing(fact, ours=-1)
+        return standing(fact, ours=-1)
 
     @on(unit.UnitTakenBack)
     def taken_back(self, fact: Fact[unit.UnitTakenBack]) -> Changes:
         was_ours = fact.event.placement_before is not Placement.SOLD
-        yield from entry(fact, ours=-1 if was_ours else 0)
+        return entry(fact, ours=-1 if was_ours else 0)
 
 
 def entry(fact: Fact[Any], *, reserved: int = 0, ours: int = 0) -> Changes:
