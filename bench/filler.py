@@ -40,11 +40,12 @@ def long_logs(setting: Setting) -> str:
                 fill(company, facts)
                 Business(company).lot(setting.size(BIG_LOT, 50))
                 company.follower.rebuild(list(company.follower.projections))
-        # Otherwise the database would do it by itself, while something else is measured.
-        with psycopg.connect(url, autocommit=True) as conn:
-            conn.execute("vacuum analyze")
 
-    return setting.shared(LONG, fill_both)
+    url = setting.shared(LONG, fill_both)
+    # Otherwise the database would do it by itself, while something else is measured.
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("vacuum analyze")
+    return url
 
 
 def fill(company: Company, facts: int) -> None:

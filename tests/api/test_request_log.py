@@ -184,3 +184,15 @@ def test_a_full_disk_fails_no_request(api: Api) -> None:
         logging.getLogger("anything").error("does not fit either")
         assert full.line(lambda line: line["event"] == "request")
         assert api.build("2").status_code == 200
+
+
+def test_a_worker_says_for_whom_it_works_and_how_far_it_came(api: Api) -> None:
+    api.build()
+    api.put("bear")
+    with logging_to(Stream(), level="debug") as log:
+        worker = api.company.worker()
+        worker.start()
+        line = log.line(lambda line: line["event"] == "projected")
+        worker.stop()
+    assert (line["company"], line["first"], line["last"]) == (api.company.name, 1, 2)
+    assert "request" not in line

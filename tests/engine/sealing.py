@@ -11,12 +11,13 @@ from tests.engine.conftest import Server
 from tests.engine.purses import execute
 
 from medsales.audit.heads import Head
+from medsales.audit.merkle import leaf_hash
 from medsales.company import Company
 from medsales.engine import witness
 from medsales.engine.log import Selection, rows
 from medsales.engine.seal import Sealer, Sealing
 from medsales.engine.seal_check import Checked, checked
-from medsales.engine.sealed import line_of
+from medsales.engine.sealed import line_of, lines
 
 Superuser = Connection[DictRow]
 
@@ -163,6 +164,17 @@ def edit_fact_and_its_hash(db: Superuser) -> None:
     )
 
 
+def edit_fact_and_put_its_hash_right(db: Superuser) -> None:
+    """As one does who has read all of this: only the signature is left to tell."""
+    edit_payload(db)
+    ((_, line),) = lines(db.cursor(), 136, 137, 1)
+    db.execute(
+        "update seal_tiles set hashes = overlay(hashes placing %s from 136 * 32 + 1)"
+        " where level = 0 and tile = 0",
+        (leaf_hash(line),),
+    )
+
+
 def edit_head(db: Superuser) -> None:
     db.execute("update seal_heads set sealed_at = sealed_at - interval '1 day' where number = 2")
 
@@ -198,6 +210,7 @@ DEEDS: dict[Deed, list[tuple[str, int | None]]] = {
     edit_tile: [("hash.changed", 400)],
     edit_upper_tile: [("tile.changed", 257)],
     edit_fact_and_its_hash: [("facts.not_signed_over", 101), ("fact.changed", 137)],
+    edit_fact_and_put_its_hash_right: [("facts.not_signed_over", 101)],
     edit_head: [("head.forged", None), ("log.forked", None), ("head.unlinked", None)],
     edit_last_head: [("head.forged", None), ("log.forked", None)],
     delete_head: [("head.unlinked", None)],

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.engine.conftest import Server
@@ -29,9 +28,7 @@ from tests.engine.purses import (
 from medsales.company import Company
 from medsales.engine import follower as module
 from medsales.engine import schema
-from medsales.engine.facts import Fact
 from medsales.engine.follower import Follower, NotYet
-from medsales.engine.projection import Changes, Projection
 
 ROOT = Path(__file__).parents[2]
 BOTH = ("balances", "flows")

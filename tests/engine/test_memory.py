@@ -19,7 +19,7 @@ from tests.engine.purses import (
 from medsales.company import Company
 from medsales.domain.kernel import Refused
 from medsales.engine import memory
-from medsales.engine.application import Stale
+from medsales.engine.application import Receipt, Stale
 from medsales.engine.decision import Loaded
 from medsales.engine.log import Log, Told, Wanted
 from medsales.engine.memory import LONG, Memory, restored, shape, stored
@@ -171,3 +171,21 @@ def test_a_state_comes_back_from_its_snapshot_as_it_was() -> None:
     state = Purse(coins=3, opened=True)
     assert restored(Purse, stored(state)) == state
     assert shape(Purse) != ""
+
+
+def test_what_this_program_cannot_read_is_told_and_disturbs_nobody_else(company: Company) -> None:
+    """A newer version has written there; in one batch the others are answered as ever."""
+    strange, plain = purse(company, "ann"), purse(company, "bob")
+    execute(
+        company,
+        "insert into facts select %s, 2, 'CoinsGilded', '{}', 3, gen_random_uuid(), metadata,"
+        " effective_at, recorded_at from facts where notification_id = 1",
+        strange,
+    )
+    other = opened(company.database.url, company.name)
+    asks = [asked(TakeCoins(coins=1), id) for id in (strange, plain)]
+    refused, receipt = other.app.handle_many(asks)
+    assert isinstance(refused, Refused)
+    assert refused.code == "stream.unreadable"
+    assert isinstance(receipt, Receipt)
+    other.close()

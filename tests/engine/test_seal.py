@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psycopg
 import pytest
 from tests.engine.conftest import Server
 from tests.engine.purses import at_once, execute, purse, query, until
@@ -38,6 +39,7 @@ from medsales.audit.merkle import (
 )
 from medsales.company import Company
 from medsales.engine import witness
+from medsales.engine.embedded_postgres import installed
 from medsales.engine.seal import OtherKey, take_successor
 from medsales.engine.seal_check import checked
 from medsales.engine.sealed import NotSealed, heads, keys_of, last_head, proof
@@ -150,6 +152,27 @@ def test_a_superuser_is_found_out(
     with unwatched(server, life) as superuser:
         deed(superuser)
     assert codes(check(life, tmp_path)) == DEEDS[deed]
+
+
+def test_a_restored_old_backup_is_named(server: Server, company: Company, tmp_path: Path) -> None:
+    """A real one, by pg_dump and pg_restore."""
+    outside = tmp_path / "heads.jsonl"
+    programs, schema = next(installed()).folder, company.database.schema
+    address = psycopg.conninfo.make_conninfo(server.superuser_url, dbname="medsales")
+    fill(company, 300)
+    sealed(company, tmp_path, file=outside)
+    dump = [f"{programs}/pg_dump", "-Fc", f"--schema={schema}", f"--file={tmp_path}/dump", address]
+    subprocess.run(dump, check=True)
+    fill(company, 20)
+    sealed(company, tmp_path, file=outside)
+    with server.connect(company, superuser=True) as superuser:
+        superuser.execute(f"drop schema {schema} cascade")
+    restore = [f"{programs}/pg_restore", f"--dbname={address}", f"{tmp_path}/dump"]
+    subprocess.run(restore, check=True)
+    assert codes(check(company, tmp_path)) == [("log.cut_off", 301)]
+    fill(company, 1)
+    with pytest.raises(SealBroken, match="the end was cut off, or an old backup restored"):
+        sealed(company, tmp_path, file=outside)
 
 
 def test_an_old_backup_that_is_written_on_is_a_fork(

@@ -5,12 +5,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from secrets import token_hex
 
+import httpx
 import psycopg
 import pytest
 from tests.cli.conftest import Program
-from tests.faults.load import begun, must_have_kept_its_word
+from tests.faults.load import Load, Wish, begun, must_have_kept_its_word, registration
 
 from medsales.engine.embedded_postgres import EmbeddedPostgres
 
@@ -57,16 +60,34 @@ def disk() -> Iterator[Disk]:
 
 
 def test_what_the_tables_have_no_room_for_is_refused_and_done_when_there_is(disk: Disk) -> None:
-    with Program(disk.place / "home") as program:
+    home = disk.place / "home"
+    with Program(home) as program:
         server = program.serve()
         load = begun(program, server.url())
-        with load.running():
+        with load.running(), httpx.Client(timeout=30, trust_env=False) as client:
             load.wait_for(40)
+            begin_new_pieces(home, 1)  # so that the write-ahead log has room, and only the rest not
             disk.fill()
-            load.wait_until(lambda: load.codes["database.disk_full"])
+            refused, answer = asked_until_refused(load, client)
+            assert (answer.status_code, answer.json()["code"]) == (503, "database.disk_full")
             disk.free()
+            load.insist(client, refused)
         must_have_kept_its_word(program, load)
         assert server.process.poll() is None
+
+
+def asked_until_refused(load: Load, client: httpx.Client) -> tuple[Wish, httpx.Response]:
+    """Facts that are large and cannot be compressed."""
+    for n in count():
+        long = f"?effective_at=2026-01-01T00:00:00Z&reason={token_hex(1900)}"
+        body = registration(f"more-{n}")
+        wish = Wish(f"more-{n}", f"/customers/register-customer{long}", body)
+        answer = load.sent(client, wish)
+        assert answer is not None
+        if answer.status_code != 200:
+            return wish, answer
+        load.receipts[wish.key] = answer
+    raise AssertionError
 
 
 def test_a_server_without_room_for_its_own_log_stops_and_comes_back_by_itself(disk: Disk) -> None:
@@ -78,7 +99,7 @@ def test_a_server_without_room_for_its_own_log_stops_and_comes_back_by_itself(di
             load.wait_for(40)
             disk.fill()
             with pytest.raises(psycopg.OperationalError):
-                write_until_the_end(home)
+                begin_new_pieces(home, 40)
             # It does not pretend: what it cannot write down it does not do, and it stops.
             load.wait_until(lambda: load.codes["database.unreachable"])
             disk.free()
@@ -86,10 +107,10 @@ def test_a_server_without_room_for_its_own_log_stops_and_comes_back_by_itself(di
         assert server.process.poll() is None
 
 
-def write_until_the_end(home: Path) -> None:
-    """One piece of the write-ahead log after the other, until there is no room for the next."""
+def begin_new_pieces(home: Path, pieces: int) -> None:
+    """Of the write-ahead log; each takes all of its room at once."""
     url = EmbeddedPostgres(home).superuser_url()
     with psycopg.connect(url, autocommit=True) as conn:
-        for _ in range(40):
-            conn.execute("select pg_logical_emit_message(true, 'medsales', 'full')")
+        for _ in range(pieces):
             conn.execute("select pg_switch_wal()")
+            conn.execute("select pg_logical_emit_message(true, 'medsales', 'full')")

@@ -36,6 +36,7 @@ COUNTERS = {
     "medsales_commands": "Commands that this process has answered, by outcome",
     "medsales_append_batches": "Batches of commands that this process has decided and appended",
     "medsales_append_jobs": "Requests in these batches",
+    "medsales_append_seconds": "Time spent on these batches",
 }
 OUTCOMES = ("accepted", "nothing", "refused", "stale", "key_reused", "failed")
 
@@ -108,6 +109,7 @@ def _here(company: Company) -> Iterator[Measured]:
         yield Measured("medsales_commands", app.answered[outcome], {"outcome": outcome})
     yield Measured("medsales_append_batches", app.committer.batches, {})
     yield Measured("medsales_append_jobs", app.committer.jobs, {})
+    yield Measured("medsales_append_seconds", app.committer.seconds, {})
     yield Measured("medsales_commands_waiting", app.committer.load, {})
 
 

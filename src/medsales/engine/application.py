@@ -238,7 +238,7 @@ class MedSales:
         firsts = [(ask, first_reads(ask.command, ask.id)) for ask in asks]
         # Who names a version wants the truth, also where nothing is appended that would check it.
         self.memory.look_again(id for ask, ids in firsts if ask.expected_version for id in ids[:1])
-        self.memory.load(id for _, ids in firsts for id in ids)
+        self.memory.read(id for _, ids in firsts for id in ids)
 
     def _answered_before(self, ask: Ask) -> Answer | None:
         found = self.log.entry(ask.actor.client, ask.key)

@@ -1,6 +1,7 @@
 """Group commit: one thread does together whatever is waiting, and answers once it is durable."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -48,6 +49,8 @@ class Committer(Generic[J, A]):
         self.load = 0
         self.batches = 0
         self.jobs = 0
+        self.seconds = 0.0
+        """Spent on batches so far."""
         self.closing = False
         self.thread: threading.Thread | None = None
         self.news = threading.Condition(threading.Lock())
@@ -96,12 +99,14 @@ class Committer(Generic[J, A]):
         return batch
 
     def _answer(self, batch: Sequence[Waiting[J, A]]) -> None:
-        self.batches += 1
-        self.jobs += len(batch)
+        begun = time.perf_counter()
         try:
             answers = self.work([waiting.job for waiting in batch])
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
             answers = [error] * len(batch)
+        self.seconds += time.perf_counter() - begun
+        self.batches += 1
+        self.jobs += len(batch)
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
                 waiting.answer.set_exception(answer)

@@ -19,7 +19,7 @@ from medsales.engine.telemetry import span
 LOG = logging.getLogger(__name__)
 BATCH = 2000
 """Facts per transaction; what is held in memory at a time."""
-LONG_LOG = 20_000
+LONG_LOG = 100_000
 """Facts that a new read model need not follow one after the other: it is rebuilt from them."""
 NO_CODE = ""
 """What the rows of a read model were made by that has none yet."""
@@ -91,6 +91,13 @@ class Follower:
         if names := self.outdated():
             LOG.info("the code of %s has changed: rebuilding", ", ".join(names))
             self.rebuild(names, stopped=stopped)
+
+    @undisturbed()
+    def recognise(self) -> None:
+        """Takes in facts that were parked because this program's forerunner did not know them."""
+        with self.database.writing() as db:
+            for name, reached in current(db, self.projections.values(), lock=True).items():
+                parking.recognise(db, self.database.schema, self.projections[name], reached)
 
     @undisturbed()
     def step(self) -> int:

@@ -135,6 +135,8 @@ class Told(NamedTuple):
     snapshot_version: int = 0
     size: int = 0
     """Bytes."""
+    unreadable: bool = False
+    """This version of the program does not know what is written there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +350,10 @@ def _told(rows: list[dict[str, Any]]) -> Told:
     if rows[0]["event"] is None:
         first = rows.pop(0)
         snapshot, version = first["state"], first["version"]
-    events = [event_from_json(row["event"], row["state"]) for row in rows]
+    try:
+        events = [event_from_json(row["event"], row["state"]) for row in rows]
+    except (LookupError, ValueError):
+        return Told(unreadable=True)
     return Told(events, snapshot, version, size)
 
 

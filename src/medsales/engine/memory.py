@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from medsales.domain import kernel
-from medsales.domain.kernel import KINDS, Aggregate
+from medsales.domain.kernel import KINDS, Aggregate, Refused
 from medsales.engine.decision import Loaded
 from medsales.engine.log import Log, Told, Wanted
 
@@ -44,14 +44,20 @@ class Memory:
         self.doubted: set[str] = set()
 
     def load(self, ids: Iterable[str]) -> dict[str, Loaded]:
-        """The aggregates; what is not known, or doubted, is read in one round trip."""
+        """The aggregates. Raises Refused for one whose facts this program cannot read."""
         wanted = list(dict.fromkeys(ids))
-        stale = [id for id in wanted if id not in self.known or id in self.doubted]
-        if stale:
-            self._read(stale)
+        self.read(wanted)
         for id in wanted:
+            if id not in self.known:
+                raise unreadable(id)
             self.known.move_to_end(id)
         return {id: self.known[id] for id in wanted}
+
+    def read(self, ids: Iterable[str]) -> None:
+        """Has these at hand; what is not known, or doubted, is read in one round trip."""
+        stale = [id for id in dict.fromkeys(ids) if id not in self.known or id in self.doubted]
+        if stale:
+            self._read(stale)
 
     def keep(self, decided: Mapping[str, Loaded]) -> None:
         """What has just been decided; it counts until it turns out not to have been written."""
@@ -81,7 +87,10 @@ class Memory:
     def _read(self, ids: Iterable[str]) -> None:
         wanted = [Wanted(id, self._version(id), shape(kind_of(id))) for id in ids]
         for id, told in self.log.told(wanted).items():
-            self._take_in(id, told)
+            if told.unreadable:
+                self._forget(id)
+            else:
+                self._take_in(id, told)
 
     def _version(self, id: str) -> int:
         return self.known[id].version if id in self.known else 0
@@ -105,6 +114,14 @@ class Memory:
         self.known.pop(id, None)
         self.doubted.discard(id)
         self.weight -= self.weights.pop(id, 0)
+
+
+def unreadable(id: str) -> Refused:
+    return Refused(
+        "stream.unreadable",
+        f"{id} has facts that this version of medsales does not know; a newer one wrote them",
+        f"{id} 含有本版本 medsales 无法识别的事实, 可能由更新的版本写入",
+    )
 
 
 def kind_of(id: str) -> type[Aggregate]:

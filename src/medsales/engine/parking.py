@@ -278,6 +278,26 @@ def settle(db: Db, schema: str, projection: Projection, decision: Fact[Any]) -> 
             take_in_what_fits(db, schema, projection, waiting)
 
 
+def recognise(db: Db, schema: str, projection: Projection, upto: int) -> None:
+    """Takes in what was parked only because an older version of medsales did not know the event.
+
+    Nobody need decide about that: what was wrong was the program, and it is another one now.
+    """
+    for row in db.execute(STRANGE, (projection.name, list(EVENTS))).fetchall():
+        LOG.info("%s knows position %s by now", projection.name, row["position"])
+        key = (projection.name, row["position"])
+        db.execute("delete from parked where name = %s and position = %s", key)
+        for waiting in stream(db, row["subject"], row["position"], upto):
+            take_in_what_fits(db, schema, projection, waiting)
+
+
+STRANGE = """
+    select position, subject from parked join facts on notification_id = position
+    where name = %s and not discarded and error like 'UnknownEvent:%%' and topic = any(%s)
+    order by position
+    """
+
+
 def stream(db: Db, subject: str, first: int, upto: int) -> Iterator[Sequence[Fact[Any]]]:
     """The facts of a subject between two positions, batch after batch."""
     after = first - 1

@@ -19,7 +19,7 @@ from operator import itemgetter
 from types import NoneType
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
 
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticUndefined, to_json
@@ -250,7 +250,7 @@ def lines(row: type[Row], changes: Mapping[Key, Change]) -> Iterator[tuple[Any, 
 
 def _copy(db: Db, schema: str, row: type[Row], changes: Mapping[Key, Change]) -> None:
     if changes:
-        with db.copy(_copying(row, schema)) as copy:
+        with db.copy(_in(schema, row, _copying(row))) as copy:
             copy.set_types(_form(row).types)
             for line in lines(row, changes):
                 copy.write_row(line)
@@ -259,7 +259,7 @@ def _copy(db: Db, schema: str, row: type[Row], changes: Mapping[Key, Change]) ->
 def _delete(db: Db, schema: str, row: type[Row], changes: Mapping[Key, Change]) -> None:
     gone = [dict(zip(row.key, key, strict=True)) for key, change in changes.items() if change.gone]
     if gone:
-        db.execute(_deletion(row, schema), (to_json(gone).decode(),), prepare=True)
+        db.execute(_in(schema, row, _deletion(row)), (to_json(gone).decode(),), prepare=True)
 
 
 Shape: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
@@ -273,7 +273,8 @@ def _upsert(db: Db, schema: str, row: type[Row], changes: Mapping[Key, Change]) 
         if not change.gone:
             shapes.setdefault(form.shape(change), []).append(form.whole(change))
     for shape, whole in shapes.items():
-        db.execute(_upserting(row, schema, *shape), (to_json(whole).decode(),), prepare=True)
+        query = _in(schema, row, _upserting(row, *shape))
+        db.execute(query, (to_json(whole).decode(),), prepare=True)
 
 
 @dataclass(frozen=True)
@@ -347,19 +348,16 @@ def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]
     return lambda values: tuple(values[name] for name in names)
 
 
-# Statements, made once per table ------------------------------------------------------------------
+# Statements, made once per table; the schema comes later, for each company has its own ------------
+
+
+@cache
+def _copying(row: type[Row]) -> SQL:
+    return _template(SQL("copy {table} ({columns}) from stdin (format binary)"), row)
 
 
 @lru_cache(maxsize=1000)
-def _copying(row: type[Row], schema: str) -> bytes:
-    query = SQL("copy {} ({}) from stdin (format binary)")
-    columns = SQL(", ").join(map(Identifier, row.model_fields))
-    return query.format(Identifier(schema, row.table), columns).as_bytes()
-
-
-@lru_cache(maxsize=1000)
-def _upserting(row: type[Row], schema: str, to_set: Sequence[str], to_add: Sequence[str]) -> bytes:
-    columns = SQL(", ").join(map(Identifier, row.model_fields))
+def _upserting(row: type[Row], to_set: Sequence[str], to_add: Sequence[str]) -> SQL:
     settings = [SQL("{0} = excluded.{0}").format(Identifier(c)) for c in to_set]
     settings += [SQL("{0} = t.{0} + excluded.{0}").format(Identifier(c)) for c in to_add]
     then = SQL("update set ") + SQL(", ").join(settings) if settings else SQL("nothing")
@@ -368,19 +366,27 @@ def _upserting(row: type[Row], schema: str, to_set: Sequence[str], to_add: Seque
         " select {columns} from jsonb_populate_recordset(null::{table}, %s::jsonb)"
         " on conflict ({key}) do {then}"
     )
-    key = SQL(", ").join(map(Identifier, row.key))
-    table = Identifier(schema, row.table)
-    return query.format(table=table, columns=columns, key=key, then=then).as_bytes()
+    return _template(query, row, then=then)
 
 
-@lru_cache(maxsize=1000)
-def _deletion(row: type[Row], schema: str) -> bytes:
+@cache
+def _deletion(row: type[Row]) -> SQL:
     query = SQL(
         "delete from {table} where ({key}) in"
         " (select {key} from jsonb_populate_recordset(null::{table}, %s::jsonb))"
     )
+    return _template(query, row)
+
+
+def _template(query: SQL, row: type[Row], **parts: Composable) -> SQL:
+    columns = SQL(", ").join(map(Identifier, row.model_fields))
     key = SQL(", ").join(map(Identifier, row.key))
-    return query.format(table=Identifier(schema, row.table), key=key).as_bytes()
+    filled = query.format(table=SQL("{table}"), columns=columns, key=key, **parts)
+    return SQL(filled.as_string())  # type: ignore[arg-type]  # made of names in our code
+
+
+def _in(schema: str, row: type[Row], template: SQL) -> Composed:
+    return template.format(table=Identifier(schema, row.table))
 
 
 def create_tables(db: Db, schema: str, projection: type[Projection], *, bare: bool = False) -> None:

@@ -14,7 +14,7 @@ from structlog.contextvars import bind_contextvars
 
 from medsales.engine.application import MedSales
 from medsales.engine.consequences import FOR_NOW
-from medsales.engine.follower import Follower
+from medsales.engine.follower import BATCH, Follower
 from medsales.engine.process import Processes
 from medsales.engine.renewal import renewing
 from medsales.engine.seal import Sealer
@@ -24,6 +24,8 @@ LOG = logging.getLogger(__name__)
 POLL = 1.0
 """Seconds after which the log and the clock are looked at even when no wake-up came."""
 AT_WORK = "select pg_try_advisory_lock('positions'::regclass::oid::int, 1) as mine"
+BREATH = 0.02
+"""Seconds that the worker rests at most between two turns."""
 RETRY = 1.0
 """Seconds between two tries while the database is away or another worker is at work."""
 
@@ -75,9 +77,14 @@ class Worker:
             pass
 
     def _turn(self) -> bool:
+        begun = time.monotonic()
         scanned = self.follower.step()
         shown = min(self.follower.positions().values(), default=0)
         reacted = self.processes.step(shown, meanwhile=self.follower.step)
+        if 0 < scanned < BATCH:
+            # Half of the time at most: the next turn finds more facts for as many statements, and
+            # commands answered by this process need the interpreter too.
+            self.stopping.wait(min(BREATH, time.monotonic() - begun))
         return bool(scanned or reacted)
 
     def _ring(self) -> bool:
@@ -103,6 +110,7 @@ class Worker:
         channel = Identifier(f"{self.database.schema}.facts")
         conn.execute(SQL("listen {}").format(channel))
         self.follower.prepare()
+        self.follower.recognise()
         self.processes.prepare()
         with renewing(self.follower):
             self._work(conn)
