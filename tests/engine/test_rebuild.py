@@ -659,6 +659,40 @@ def test_verify_compares_as_far_as_the_rows_have_come(company: Company) -> None:
     assert company.follower.positions() == {"balances": 1, "flows": 4}
 
 
+def test_verify_compares_also_what_is_far_behind(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "NEAR", 1)
+    purse(company)
+    company.follower.catch_up()
+    put(company, 5)
+    assert company.follower.verify(BOTH) == []
+    spoil(company)
+    execute(company, "insert into flow values ('CoinsPut', 1)")
+    found = company.follower.verify(BOTH)
+    assert [(one.table, one.differing) for one in found] == [("balance", 2), ("flow", 1)]
+
+
+def test_old_rows_that_come_near_while_the_new_ones_are_made_are_not_compared_too_early(
+    company: Company, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "NEAR", 6)
+    monkeypatch.setattr(follower, "BATCH", 5)
+    purse(company)
+    put(company, 9)
+    other = opened(server.url, company.name)
+    late = iter(range(1))
+
+    def come_near(_: int, __: int) -> None:
+        if next(late, None) is not None:
+            other.follower.step()
+
+    found = company.follower.rebuild(BOTH, progress=come_near)
+    assert other.follower.positions() == dict.fromkeys(BOTH, 10)
+    assert {one.not_compared for one in found} == {rebuild.FAR_BEHIND}
+    other.database.close()
+
+
 def test_verify_finds_nothing_wrong_while_all_are_at_work(company: Company, server: Server) -> None:
     purse(company)
     other = opened(server.url, company.name)

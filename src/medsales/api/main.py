@@ -1,5 +1,6 @@
 """The HTTP application, wired on one screen."""
 
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -86,6 +87,9 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # What has been made until now stays: the search for cycles need not look at it ever again.
+    gc.collect()
+    gc.freeze()
     workers: Workers | None = app.state.workers
     if workers:
         workers.start()

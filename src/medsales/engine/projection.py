@@ -382,7 +382,7 @@ def _template(query: SQL, row: type[Row], **parts: Composable) -> SQL:
     columns = SQL(", ").join(map(Identifier, row.model_fields))
     key = SQL(", ").join(map(Identifier, row.key))
     filled = query.format(table=SQL("{table}"), columns=columns, key=key, **parts)
-    return SQL(filled.as_string())  # type: ignore[arg-type]  # made of names in our code
+    return SQL(filled.as_string())
 
 
 def _in(schema: str, row: type[Row], template: SQL) -> Composed:

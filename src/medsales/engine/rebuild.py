@@ -85,7 +85,7 @@ class Rebuild:
         """
         # Not the schema of any company: "x_shadow" may well be the name of another one.
         with self._alone(f"shadow_of_{self.database.schema}", 3):
-            self._build(self._going_on() or self._begun())
+            self._build(self._going_on() or self._begun(self._common_ground()))
             found = self._compared(self._comparable())
             self._swap()
         return found
@@ -97,7 +97,8 @@ class Rebuild:
         """
         with self._alone(f"proof_of_{self.database.schema}", 4):
             try:
-                self._build(self._begun())
+                stored = self._limited(self._live(), self.chosen, self._head())
+                self._build(self._begun(min(stored.values())))
                 found = self._compared(self.chosen)
             finally:
                 self._forget()
@@ -135,10 +136,10 @@ class Rebuild:
         line = next(iter(begun.values()))
         return self._job(line["work"], min(line["position"] for line in begun.values()))
 
-    def _begun(self) -> Job:
+    def _begun(self, upto: int) -> Job:
         """A new work: bare tables, and the log cut into parts."""
         self._forget()
-        upto, work = self._common_ground(), uuid4()
+        work = uuid4()
         with self.database.following() as db:
             db.execute(SQL("create schema {}").format(Identifier(self.shadow)))
             for name, projection in self.chosen.items():
@@ -309,29 +310,31 @@ class Rebuild:
 
     def _compared(self, comparable: Mapping[str, Any]) -> list[Difference]:
         found: list[Difference] = []
-        with self._same_position(comparable) as db:
+        with self._same_position(comparable) as (db, same):
             for name, projection in self.chosen.items():
                 for row in projection.rows:
                     self._go_on()
-                    if name in comparable:
+                    if name in same:
                         found.append(compared(db, row, self.database.schema, self.shadow))
                     else:
                         found.append(Difference(row.table, not_compared=FAR_BEHIND))
         return found
 
     @contextmanager
-    def _same_position(self, names: Mapping[str, Any]) -> Iterator[Db]:
-        """A snapshot in which old and new rows have seen the same facts. The living ones stand
-        still until it is taken, not while it is looked at."""
-        head = self._head()
-        self._catch_up(self._limited(self._live(), names, head), self.progress)
+    def _same_position(self, names: Mapping[str, Any]) -> Iterator[tuple[Db, set[str]]]:
+        """A snapshot, and the names of those whose old and new rows have seen the same facts in it.
+        The living ones stand still until it is taken, not while it is looked at."""
+        targets = self._limited(self._live(), names, self._head())
+        self._catch_up(targets, self.progress)
         with ExitStack() as reading:
             db = reading.enter_context(self.database.reading())
             with self.database.writing() as still:
                 live = positions(still, self.chosen, lock=True)
-                self._catch_up(self._limited(live, names, self._head()))
-                db.execute("select from positions")
-            yield db
+                targets = self._limited(live, names, self._head())
+                self._catch_up(targets)
+                # Where the old rows are still behind the new ones, they differ for that.
+                reached = self._reached(db)
+            yield db, {name for name, at in targets.items() if reached[name] == at}
 
     @staticmethod
     def _limited(live: Mapping[str, int], names: Mapping[str, Any], head: int) -> dict[str, int]:
