@@ -80,6 +80,17 @@ def edit_payload(db: Superuser) -> None:
     db.execute('update facts set state = \'{"owner":"me"}\' where notification_id = 137')
 
 
+def hide_facts_beside_the_log(db: Superuser) -> None:
+    """Where no position of the log is: decisions about their subject would count them."""
+    for position in (-5, 0):
+        db.execute(
+            "insert into facts select 'purse:hidden', %s + 9, topic, state, %s,"
+            " gen_random_uuid(), metadata, effective_at, recorded_at"
+            " from facts where notification_id = 9",
+            (position, position),
+        )
+
+
 def edit_every_part(db: Superuser) -> None:
     """Each of another fact: nothing that a fact says can be changed unseen."""
     parts = (
@@ -201,6 +212,7 @@ def cut_off_cleanly(db: Superuser) -> None:
 DEEDS: dict[Deed, list[tuple[str, int | None]]] = {
     edit_payload: [("fact.changed", 137)],
     edit_every_part: [("fact.changed", position) for position in range(11, 18)],
+    hide_facts_beside_the_log: [("fact.beside_the_log", -5), ("fact.beside_the_log", 0)],
     delete_last: [("fact.missing", 600)],
     delete_one: [("fact.missing", 256)],
     delete_one_and_close_the_gap: [("fact.removed", 250)],

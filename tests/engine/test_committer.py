@@ -339,3 +339,22 @@ def test_thirty_two_programs_race_for_the_last_coins_and_stay_in_order(
     assert counted == {"won": 40, "purse.too_few": 24}
     assert coins(company, id) == 0
     must_be_contiguous(history(company))
+
+
+def test_nobody_is_called_stale_for_what_did_not_come_about(
+    company: Company, server: Server
+) -> None:
+    """The one before has moved the version, but was a repetition: then the version is right."""
+    id = purse(company, coins=10)
+    company.app.handle(asked(PutCoins(coins=1), id, key="again"))
+    again, answer = queued(
+        company,
+        server,
+        [
+            asked(PutCoins(coins=1), id, key="again"),
+            asked(TakeCoins(coins=1), id, expected_version=2),
+        ],
+    )
+    assert isinstance(again, Receipt)
+    assert isinstance(answer, Receipt)
+    assert coins(company, id) == 10

@@ -20,9 +20,11 @@ from tests.engine.purses import at_once, execute, purse, query, until
 from tests.engine.sealing import (
     DEEDS,
     Deed,
+    Superuser,
     check,
     codes,
     cut_off_cleanly,
+    edit_payload,
     edit_tile,
     fill,
     lines_of,
@@ -40,9 +42,10 @@ from medsales.audit.merkle import (
 from medsales.company import Company
 from medsales.engine import witness
 from medsales.engine.embedded_postgres import installed
-from medsales.engine.seal import OtherKey, take_successor
+from medsales.engine.seal import OtherKey, insert_key, take_successor
 from medsales.engine.seal_check import checked
-from medsales.engine.sealed import NotSealed, heads, keys_of, last_head, proof
+from medsales.engine.sealed import NotSealed, heads, keys_of, last_head, log_of, proof
+from medsales.engine.sealing_key import key_in
 from medsales.engine.tiles import SealBroken
 
 pytestmark = pytest.mark.parametrize("server", ["postgres18"], indirect=True)
@@ -154,6 +157,20 @@ def test_a_superuser_is_found_out(
     assert codes(check(life, tmp_path)) == DEEDS[deed]
 
 
+def test_a_second_fact_at_a_position_is_seen_also_where_a_batch_ends(
+    server: Server, company: Company, tmp_path: Path
+) -> None:
+    fill(company, 4100)
+    sealed(company, tmp_path)
+    with unwatched(server, company) as superuser:
+        superuser.execute("drop index facts_notification_id_idx")
+        superuser.execute(
+            "insert into facts select 'purse:double', 1, topic, state, 4096, gen_random_uuid(),"
+            " metadata, effective_at, recorded_at from facts where notification_id = 4096"
+        )
+    assert ("position.twice", 4096) in codes(checked(company.database))
+
+
 def test_a_restored_old_backup_is_named(server: Server, company: Company, tmp_path: Path) -> None:
     """A real one, by pg_dump and pg_restore."""
     outside = tmp_path / "heads.jsonl"
@@ -213,6 +230,65 @@ def test_heads_signed_anew_with_another_key_are_not_trusted(
     assert codes(checked(life.database)) == []
     assert codes(checked(life.database, trusted=trusted)) == [("key.not_trusted", None)]
     assert [code for code, _ in codes(check(life, tmp_path))][-1] == "log.cut_off"
+
+
+def test_a_key_is_trusted_but_not_whoever_claims_to_have_been_before_it(
+    server: Server, life: Company, tmp_path: Path
+) -> None:
+    """He vouches for the true key, so it is in his log; it never took over from him."""
+    with life.database.cursor() as db:
+        (true,) = keys_of(db)
+    with unwatched(server, life) as superuser:
+        for table in ("seal_heads", "seal_keys", "seal_tiles"):
+            superuser.execute(f"delete from {table}")
+        edit_payload(superuser)
+    his = sealer_of(life, tmp_path / "his")
+    his.seal()
+    his_key = key_in(tmp_path / "his/seal.key")
+    after = replace(true, signed_by=his_key.id)
+    vouched = replace(after, signature=his_key.sign(after.signed(log_in(life))) * 2)
+    with life.database.writing() as db:
+        insert_key(db, vouched)
+    found = codes(checked(life.database, trusted=true.id))
+    assert ("key.forged", None) in found
+    assert ("key.not_trusted", None) in found
+
+
+def begin_anew(superuser: Superuser) -> None:
+    """Another past, never sealed, under a number of its own: no key is needed for that."""
+    for table in ("seal_heads", "seal_keys", "seal_tiles"):
+        superuser.execute(f"delete from {table}")
+    superuser.execute("alter table seal_log disable trigger all")
+    superuser.execute("update seal_log set log = gen_random_uuid()")
+    edit_payload(superuser)
+
+
+def test_a_log_that_was_begun_anew_is_not_sealed_and_is_named(
+    server: Server, life: Company, tmp_path: Path
+) -> None:
+    with unwatched(server, life) as superuser:
+        begin_anew(superuser)
+    assert codes(check(life, tmp_path)) == [("log.replaced", None)]
+    with pytest.raises(SealBroken, match="this company has another log"):
+        sealed(life, tmp_path, file=tmp_path / "heads.jsonl")
+    # Where nobody compared, the true key has sealed it.
+    sealed(life, tmp_path)
+    assert codes(check(life, tmp_path)) == [("log.replaced", None)]
+
+
+def test_heads_outside_of_other_logs_alone_prove_nothing(company: Company, tmp_path: Path) -> None:
+    fill(company, 1)
+    head = sealed(company, tmp_path)
+    other = replace(head, log="another")
+    assert [one.code for one in checked(company.database, [other.line()]).findings] == [
+        "outside.of_other_logs"
+    ]
+    assert checked(company.database, [other.line("another"), head.line()]).findings == []
+
+
+def log_in(company: Company) -> str:
+    with company.database.cursor() as db:
+        return log_of(db)
 
 
 def test_a_damaged_line_outside_is_named(life: Company, tmp_path: Path) -> None:
@@ -336,7 +412,8 @@ def test_a_key_that_nobody_vouches_for_is_named(
     sealer_of(company, tmp_path).rotate()
     with unwatched(server, company) as superuser:
         superuser.execute(
-            "update seal_keys set signature = sha512('x') where signed_by is not null"
+            "update seal_keys set signature = sha512('x') || sha512('y')"
+            " where signed_by is not null"
         )
     assert codes(checked(company.database)) == [("key.forged", None)]
 

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from medsales.audit import findings
 from medsales.audit.findings import Finding
-from medsales.audit.heads import NOTHING, Head, Key, fingerprint, head_from_line, in_order
+from medsales.audit.heads import (
+    NOTHING,
+    Head,
+    Key,
+    company_in,
+    fingerprint,
+    head_from_line,
+    in_order,
+)
 
 
 class Chain:
@@ -19,12 +27,10 @@ class Chain:
         """Whether the last head bears its signature."""
 
     def check_keys(self, trusted: str | None = None) -> Iterator[Finding]:
-        """Each key but the first is vouched for by the one before it."""
+        """Each key but the first is vouched for by the one before it, and owns to following it."""
         for key in self.given:
             before = self.keys.get(key.signed_by or "")
-            vouched = not key.signed_by or (
-                before is not None and before.signs(key.signed(self.log), key.signature)
-            )
+            vouched = not key.signed_by or (before is not None and key.follows(before, self.log))
             if key.id not in self.keys or key.id != fingerprint(key.public) or not vouched:
                 self.keys.pop(key.id, None)
                 yield findings.key_forged(key.id)
@@ -55,8 +61,15 @@ class Chain:
 class Witness:
     """Heads of one log that were written down elsewhere, line by line as they were made."""
 
-    def __init__(self, log: str, lines: Iterable[bytes] = ()) -> None:
+    def __init__(self, log: str, lines: Iterable[bytes] = (), company: str | None = None) -> None:
         self.log = log
+        self.company = company
+        self.known = False
+        """Whether there is any head of this log."""
+        self.other: Head | None = None
+        """The last one of another log."""
+        self.before: Head | None = None
+        """The last one of another log of the same company."""
         self.lines = enumerate(lines, start=1)
         self.damaged: list[Finding] = []
         self.next = self._read()
@@ -76,6 +89,11 @@ class Witness:
         while self.next is not None:
             lost, self.next = self.next, self._read()
         yield from self.damaged
+        if self.before is not None:
+            before = self.before
+            yield findings.replaced(before.log, before.number, before.size, before.sealed_at)
+        elif self.other is not None and not self.known:
+            yield findings.outside_of_other_logs(self.log)
         if lost is not None and lost.number > (last.number if last else 0):
             at = (last.number, last.size) if last else (0, 0)
             yield findings.cut_off(lost.number, lost.size, lost.sealed_at, *at)
@@ -88,5 +106,9 @@ class Witness:
                 self.damaged.append(findings.outside_forged(number))
             else:
                 if head.log == self.log:
+                    self.known = True
                     return head
+                self.other = head
+                if self.company is not None and company_in(line) == self.company:
+                    self.before = head
         return None

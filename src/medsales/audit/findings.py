@@ -82,6 +82,15 @@ def twice(position: int) -> Finding:
     )
 
 
+def beside_the_log(position: int) -> Finding:
+    return Finding(
+        "fact.beside_the_log",
+        f"a fact was put at {position}, where the log has no position",
+        f"有一条事实被放在日志之外的位置 {position}",
+        position,
+    )
+
+
 def no_line(after: int) -> Finding:
     return Finding(
         "line.unreadable",
@@ -201,6 +210,24 @@ def forked(number: int, size: int, sealed_at: str) -> Finding:
         " an old backup was restored and written on, or the head was made anew",
         f"第 {number} 个树头与外部留存的（{size} 条事实，{sealed_at}）不同："
         "曾恢复旧备份后继续写入，或树头被重做",
+    )
+
+
+def replaced(log: str, number: int, size: int, sealed_at: str) -> Finding:
+    return Finding(
+        "log.replaced",
+        f"outside, this company has another log, {log}: head {number} of {size} facts is known"
+        f" since {sealed_at}; the log here was begun anew, or is of another installation",
+        f"外部留存的该公司日志是另一个（{log}）：{sealed_at} 的第 {number} 个树头"
+        f"（{size} 条事实）；此处的日志是重新开始的，或属于另一套安装",
+    )
+
+
+def outside_of_other_logs(log: str) -> Finding:
+    return Finding(
+        "outside.of_other_logs",
+        f"the heads known outside are all of other logs; none is of this one, {log}",
+        f"外部留存的树头均属于其他日志，没有一个属于此日志 {log}",
     )
 
 

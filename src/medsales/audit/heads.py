@@ -52,9 +52,10 @@ class Head:
             "signature": self.signature.hex(),
         }
 
-    def line(self) -> bytes:
+    def line(self, company: str | None = None) -> bytes:
         """For a file of heads."""
-        return json.dumps(self.as_json()).encode() + b"\n"
+        whose = {} if company is None else {"company": company}
+        return json.dumps({**self.as_json(), **whose}).encode() + b"\n"
 
 
 def head_from_json(given: Mapping[str, Any]) -> Head:
@@ -79,6 +80,12 @@ def head_from_line(line: bytes) -> Head:
         raise ValueError("this is no head") from error
 
 
+def company_in(line: bytes) -> str | None:
+    """Whose log it is, where the line of a head says so; it is no part of what is signed."""
+    company = json.loads(line).get("company")
+    return None if company is None else str(company)
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """Who signs: a public key, and the key before it that vouches for it."""
@@ -89,10 +96,17 @@ class Key:
     made_at: str
     signed_by: str | None = None
     signature: bytes = b""
+    """Of the key before, then of this one: who trusts it trusts those it took over from."""
 
     def signed(self, log: str) -> bytes:
-        """The text by which the key before makes this one its successor."""
+        """The text by which the key before makes this one its successor, and this one agrees."""
         return _text("medsales seal key 1", log, self.id, self.made_at, self.signed_by or "")
+
+    def follows(self, before: "Key", log: str) -> bool:
+        """Whether both have signed that this key took over from that one."""
+        text, middle = self.signed(log), len(self.signature) // 2
+        by_it, by_this = self.signature[:middle], self.signature[middle:]
+        return before.signs(text, by_it) and self.signs(text, by_this)
 
     def signs(self, text: bytes, signature: bytes) -> bool:
         try:

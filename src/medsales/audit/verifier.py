@@ -132,7 +132,7 @@ def verified(
     """Everything that is wrong with an export. Raises NoExport, OSError."""
     export = read(folder)
     chain = Chain(export.log, export.keys)
-    witness = Witness(export.log, outside or ())
+    witness = Witness(export.log, outside or (), str(export.manifest.get("company")))
     found = [*chain.check_keys(trusted), *_manifest(export, chain), *_files(export)]
     found += _facts(export, chain, witness)
     found += witness.ended(chain.last)

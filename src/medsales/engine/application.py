@@ -226,6 +226,9 @@ class MedSales:
                 answers[n] = error
         with shared_span("append", [asks[n].trace for n in requests]):
             appended = append(list(requests.values())) if requests else []
+        if any(result.status != "done" for result in appended):
+            # What was not appended was judged by what has not come about: it is judged again.
+            answers.clear()
         for (n, request), result in zip(requests.items(), appended, strict=True):
             if result.status != "done":
                 self.memory.doubt(request.guards)

@@ -16,7 +16,7 @@ import psycopg
 from eventsourcing.persistence import PersistenceError
 
 from medsales.audit import findings
-from medsales.audit.chain import Chain
+from medsales.audit.chain import Chain, Witness
 from medsales.audit.findings import Finding
 from medsales.audit.heads import NOTHING, Head, Key
 from medsales.audit.leaf import moment
@@ -151,6 +151,15 @@ class Sealer:
                 raise SealBroken(findings.not_signed_over(1, last.size, last.number))
         if self.sealing.file is not None:
             _raise_first([*_against(db, witness.last_in(self.sealing.file, log_of(db)), last)])
+            if last is None:
+                self._not_begun_anew(self.sealing.file, log_of(db))
+
+    def _not_begun_anew(self, file: Path, log: str) -> None:
+        """Raises SealBroken where this company has another log outside: who can take all heads
+        away can also give the log another number."""
+        outside = Witness(log, witness.lines_in(file), self.database.company)
+        outside_says = list(outside.ended(None))
+        _raise_first([one for one in outside_says if one.code == "log.replaced"])
 
     # Keys
 
@@ -179,7 +188,9 @@ class Sealer:
             if not keys or keys[-1].id != successor.id:
                 present = self._key(db)
                 key = Key(successor.id, successor.public, _now(db), present.id)
-                insert_key(db, replace(key, signature=present.sign(key.signed(log_of(db)))))
+                text = key.signed(log_of(db))
+                both = present.sign(text) + successor.sign(text)
+                insert_key(db, replace(key, signature=both))
             return keys_of(db)[-1]
 
     # Outside
@@ -205,7 +216,7 @@ class Sealer:
             known = witness.last_in(path, log_of(db))
             at = known.number if known else 0
             while news := head_batch(db, after=at):
-                witness.append(path, news)
+                witness.append(path, news, self.database.company)
                 at = news[-1].number
 
     def _told(self, head: Head, way: str) -> bool:

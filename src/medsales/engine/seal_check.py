@@ -15,6 +15,8 @@ from medsales.engine.tiles import FULL
 
 BATCH = 4096
 """Facts held in memory at a time."""
+HIGHEST = 2**62
+"""No log has a position beyond it."""
 AT_ONCE = 64
 """Tiles held in memory at a time."""
 Progress = Callable[[int, int], None]
@@ -41,14 +43,15 @@ def checked(
     with database.get_connection() as conn:
         conn.execute("begin isolation level repeatable read read only")
         try:
-            return _checked(conn.cursor(), outside, trusted, progress)
+            db = conn.cursor()
+            witness = Witness(log_of(db), outside, database.company)
+            return _checked(db, witness, trusted, progress)
         finally:
             conn.rollback()
 
 
-def _checked(db: Db, outside: Iterable[bytes], trusted: str | None, progress: Progress) -> Checked:
-    log = log_of(db)
-    chain, witness = Chain(log, keys_of(db)), Witness(log, outside)
+def _checked(db: Db, witness: Witness, trusted: str | None, progress: Progress) -> Checked:
+    chain = Chain(witness.log, keys_of(db))
     found = list(chain.check_keys(trusted if chain.given else None))
     comparison = Comparison(_all_lines(db), KeptTiles(db).between)
     for head in heads(db):
@@ -60,6 +63,8 @@ def _checked(db: Db, outside: Iterable[bytes], trusted: str | None, progress: Pr
             progress(comparison.at, comparison.at)
     comparison.follow()
     about_facts = comparison.findings()
+    about_facts += [one for one in _doubled(db) if one not in about_facts]
+    about_facts += _beside_the_log(db)
     found += [*about_facts, *witness.ended(chain.last)]
     # An edited hash of a fact shows in every tile above it; those are looked at alone.
     found += [] if about_facts else _uneven(db)
@@ -68,9 +73,30 @@ def _checked(db: Db, outside: Iterable[bytes], trusted: str | None, progress: Pr
 
 def _all_lines(db: Db) -> Iterator[bytes]:
     after = 0
-    while batch := lines(db, after, 2**62, BATCH):
+    while batch := lines(db, after, HIGHEST, BATCH):
         yield from (line for _, line in batch)
         after = batch[-1][0]
+
+
+def _beside_the_log(db: Db) -> Iterator[Finding]:
+    """Facts where no position is: no reader of the log sees them, but who loads their subject."""
+    rows = db.execute(
+        "select notification_id as position from facts where notification_id not between 1 and %s"
+        " order by 1 limit 1000",
+        (HIGHEST,),
+    )
+    for row in rows:
+        yield findings.beside_the_log(row["position"])
+
+
+def _doubled(db: Db) -> Iterator[Finding]:
+    """Positions that two facts have; somebody took the index away that forbids it."""
+    rows = db.execute(
+        "select notification_id as position from facts group by 1 having count(*) > 1"
+        " order by 1 limit 1000"
+    )
+    for row in rows:
+        yield findings.twice(row["position"])
 
 
 class KeptTiles:

@@ -59,12 +59,12 @@ def _last_of(text: bytes, log: str, *, whole: bool) -> Head | None:
     return None
 
 
-def append(path: Path, heads: list[Head]) -> None:
+def append(path: Path, heads: list[Head], company: str | None = None) -> None:
     """Writes heads down, on the disk before it returns. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        written = b"".join(head.line() for head in heads)
+        written = b"".join(head.line(company) for head in heads)
         # What a crash left half written stays a line of its own.
         file.write(written if _ends_a_line(file) else b"\n" + written)
         file.flush()
