@@ -17,7 +17,7 @@ from bench.setting import Setting, opened
 from medsales.company import Company
 from medsales.domain.ids import DeviceUnitId, LotId
 from medsales.engine.database import schema_of
-from medsales.projections.lot_trace import trace
+from medsales.projections.lot_trace import trace_as_json
 from medsales.projections.unit_history import history_of
 
 BIGGEST = "select lot as id from lot_holding group by lot order by count(*) desc limit 1"
@@ -60,7 +60,7 @@ def subject(setting: Setting, url: str, company: Company) -> Subject:
     with company.database.reading() as db:
         lots = [row["id"] for row in db.execute(BIGGEST)]
         units = [row["id"] for row in db.execute(UNITS)]
-    times = setting.size(150, 20), setting.size(500, 20)
+    times = setting.size(100, 20), setting.size(500, 20)
     return Subject(company, url, lots * times[0], chance.choices(units, k=times[1]))
 
 
@@ -91,8 +91,8 @@ def notes(heads: Mapping[str, int]) -> str:
 * Logs of {" and ".join(f"{head:,}" for head in heads.values())} facts, those of the rebuild. A lot
   of {BIG_LOT:,} units, two of three of them sold, is in both. Units are drawn by chance from all;
   one caller.
-* function: `trace` and `history_of` in a snapshot of their own from the pool, with the answer's
-  models built. GET: the whole request, token and JSON included, to a server in another process,
+* function: `trace_as_json` and `history_of` in a snapshot of their own from the pool; the trace is
+  written as JSON by the database, of a history the models are built. GET: the whole request, token and JSON included, to a server in another process,
   one client; nothing is written meanwhile.
 * bare select: the limit. The rows of the lot or unit by key, one prepared statement on an open
   connection, no join, no models."""
@@ -103,7 +103,7 @@ def asked(subject: Subject) -> dict[str, Case]:
 
     def traced(id: str) -> None:
         with database.reading() as db:
-            assert trace(db, LotId(id))
+            assert trace_as_json(db, LotId(id))
 
     def told(id: str) -> None:
         with database.reading() as db:

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MEDSALES_", env_ignore_empty=True)
 
     home: Path = Field(default_factory=default_home)
-    """The data folder: the embedded database, the secret, nothing else."""
+    """The data folder: the embedded database, the secrets, a note of the last backup."""
     database_url: str | None = None
     """A libpq connection string to PostgreSQL 15 or newer; without it one is embedded."""
     host: str = "127.0.0.1"

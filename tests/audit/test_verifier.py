@@ -1,6 +1,7 @@
 """What an auditor does away from the server: he verifies an export, and every change is named."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -193,6 +194,54 @@ def test_what_cannot_be_read_is_told_and_never_a_crash(name: str, text: str, fol
         assert str(error)  # noqa: PT017 - either is right
     else:
         assert report.findings
+
+
+@pytest.mark.parametrize(
+    "name", ["../heads.jsonl", "/etc/passwd", "\ud800", "a\0b", "\x1b[2Jverified: all is well"]
+)
+def test_a_name_in_the_manifest_is_one_of_a_file_in_the_folder(name: str, folder: Path) -> None:
+    """It may neither lead out of it nor write over what is shown."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"].append({"name": name, "sha256": "00"})
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    said = verifier(folder)
+    assert (said.code, "this cannot be read" in said.text) == (2, True)
+    assert "\x1b" not in said.text
+
+
+@pytest.mark.parametrize("change", [{"key": "\x1b[2Jall is well"}, {"log": "\ud800"}])
+def test_a_head_may_say_what_no_console_can_show(change: dict[str, str], folder: Path) -> None:
+    heads = folder / "heads.ndjson"
+    changed = {**json.loads(heads.read_text().splitlines()[0]), **change}
+    heads.write_text(json.dumps(changed) + "\n")
+    said = verifier(folder)
+    assert (said.code, "\x1b" in said.text) == (1, False)
+
+
+def test_keys_may_be_nothing_at_all(folder: Path) -> None:
+    (folder / "keys.json").write_text("null")
+    assert verifier(folder).code == 2
+
+
+@pytest.mark.parametrize("name", ["facts/000000000000001.ndjson", "hashes.bin"])
+def test_what_is_no_file_is_not_waited_for(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    said = verifier(folder)
+    assert (said.code, "is neither a file nor a folder" in said.text) == (2, True)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_without_chinese_is_no_reason_to_fail(encoding: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "medsales.audit", str(folder)],
+        capture_output=True,
+        check=False,
+        cwd=SRC,
+        env={"PYTHONIOENCODING": encoding},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"verified: ")
 
 
 def test_what_is_no_export_is_told_in_a_sentence(folder: Path) -> None:

@@ -67,6 +67,8 @@ def test_nothing_and_impossible_moments_are_told(
     assert "nothing has changed" in medsales.says("diff", UNION, "--from", head, *here)
     beyond = medsales.refuses("diff", UNION, "--to", "9999", *here)
     assert beyond == f"nothing has been recorded at position 9999 yet; the log ends at {head}"
+    backwards = medsales.refuses("diff", UNION, "--from", head, "--to", "1", *here)
+    assert f"position {head} is after 1" in backwards
     assert medsales.run("diff", UNION, "--from", "yesterday", *here).returncode == 2
 
 

@@ -1,15 +1,16 @@
-"""What stands beside each other in a batch, and what other programs do to it between two attempts."""
+"""What stands side by side in a batch, and what others do to it between two attempts."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 from tests.engine.purses import (
-    OpenPurse,
+    MANAGER,
     PutCoins,
     SetCeiling,
-    MANAGER,
-    ANN,
     TakeCoins,
     TakeWithin,
     asked,
@@ -20,13 +21,14 @@ from tests.engine.purses import (
     must_be_contiguous,
     opened,
     purse,
+    query,
 )
 
 from medsales.company import Company
-from medsales.domain.kernel import Refused
+from medsales.domain.kernel import Refused, Sentence
 from medsales.engine import memory
 from medsales.engine.application import Ask, Receipt, Stale
-from medsales.engine.log import Appended, Log, Request
+from medsales.engine.log import LIBRARY, Appended, Line, Log, Request
 from medsales.engine.memory import Memory
 
 PATIENT = 20
@@ -42,9 +44,7 @@ def other(company: Company) -> Iterator[Company]:
 
 
 @pytest.fixture
-def before_append(
-    company: Company, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., None]:
+def before_append(company: Company, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Has things happen, one before each of the next appends of this program."""
 
     def arrange(*deeds: Callable[[], object]) -> None:
@@ -162,3 +162,79 @@ def test_a_snapshot_that_cannot_be_read_is_as_good_as_none(company: Company) -> 
     assert coins(company, id) == memory.LONG + 1
     execute(company, "update snapshots set state = %s", b'{"coins": "many"}')
     assert coins(company, id) == memory.LONG + 1
+
+
+SUBJECTS = ("purse:a", "purse:b", "purse:c")
+FAR = 9
+"""A version that no stream has."""
+
+
+def a_request(random: Random, n: int, versions: dict[str, int], wrong: float) -> Request:
+    """As somebody would decide who saw all those before; now and then wrong about anything."""
+    read = random.sample(SUBJECTS, random.randint(0, 3))
+    right = random.random() >= wrong
+    guards = {s: versions[s] if right else random.choice([0, versions[s], FAR]) for s in read}
+    lines = [
+        Line(subject, guards[subject] + more, "CoinsPut", f'{{"coins": {n}}}')
+        for subject in read[: random.choice([0, 1, 1, 2])]
+        for more in range(1, random.randint(1, 3) + 1)
+    ]
+    if random.random() < wrong:  # as the library's own recorder writes, who guards nothing
+        lines, guards = [Line("library:1", random.randint(1, 4), "Told", "{}")], {}
+    if right:
+        versions |= {line.subject: line.version for line in lines if line.subject in versions}
+    key = (
+        random.choice([f"old-{n % 4}", f"new-{n % 7}"])
+        if random.random() < 3 * wrong
+        else f"key-{n}"
+    )
+    refusal = ("purse.too_few", Sentence("few", "少")) if not lines and n % 3 == 0 else None
+    return Request(
+        subject=read[0] if read else "",
+        version=random.randint(0, 5),
+        envelope=replace(LIBRARY, client="till", key="" if not guards and lines else key),
+        fingerprint=random.choice(["one", "one", "other"]),
+        guards=guards,
+        facts=tuple(lines),
+        body="{}",
+        refusal=refusal,
+    )
+
+
+def written(company: Company) -> list[list[tuple[Any, ...]]]:
+    facts = "notification_id, originator_id, originator_version, topic, state, metadata"
+    tables = (
+        f"select {facts} from facts order by 1",
+        "select to_jsonb(commands) - 'recorded_at' as line from commands order by key",
+    )
+    return [[tuple(map(str, row.values())) for row in query(company, table)] for table in tables]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_batch_written_at_once_is_answered_as_one_that_is_looked_at_one_by_one(
+    company: Company, neighbour: Company, seed: int
+) -> None:
+    """Two equal logs: one writes batches of any size, the other the same in a loop of its own."""
+    function = query(company, "select pg_get_functiondef('append'::regproc) as text")[0]["text"]
+    always_loop = function.replace(company.database.schema, neighbour.database.schema).replace(
+        "jsonb_array_length(requests) > 4 and", "false and"
+    )
+    assert "false and" in always_loop
+    execute(neighbour, always_loop)
+    random = Random(seed)
+    versions = dict.fromkeys(SUBJECTS, 0)
+    told, at_once = Counter[str](), 0
+    for batch in range(25):
+        size, wrong = random.choice([1, 3, 5, 6, 12, 30]), random.choice([0, 0, 0.05, 0.2])
+        requests = [a_request(random, 100 * batch + n, versions, wrong) for n in range(size)]
+        one, other = company.log.append(requests), neighbour.log.append(requests)
+        assert one == other
+        assert written(company) == written(neighbour)
+        told += Counter(appended.status for appended in one)
+        at_once += len(one) > 4 and all(appended.status == "done" for appended in one)
+        reached = query(
+            company, "select originator_id s, max(originator_version) v from facts group by 1"
+        )
+        versions |= {row["s"]: row["v"] for row in reached if row["s"] in versions}
+    assert set(told) == {"done", "conflict", "repeat", "reused"}
+    assert at_once

@@ -440,6 +440,33 @@ def test_rebuilding_and_following_at_once_lose_nothing(company: Company, server:
         other.database.close()
 
 
+@pytest.mark.parametrize("names", [BOTH, ["balances"]])
+def test_who_has_lost_his_place_to_another_rebuild_swaps_nothing(
+    company: Company, server: Server, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that kept others away is cut off, and somebody else begins anew."""
+    before = saved(company)
+    other = opened(server.url, company.name)
+
+    def displaced(_: Rebuild) -> None:
+        query(
+            company,
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+            " and classid = 'positions'::regclass::oid and objid = 3 and granted",
+        )
+        second = Rebuild(other.database, [other.follower.projections[name] for name in names])
+        with second._alone(f"shadow_of_{company.database.schema}", 3):
+            second._begun(60)
+
+    monkeypatch.setattr(Rebuild, "_make_durable", displaced)
+    with pytest.raises(PersistenceError):
+        company.follower.rebuild(BOTH)
+    # Whoever has begun has his place still.
+    assert shadows(company)
+    assert balances(company) == before
+    other.database.close()
+
+
 # Code that has changed
 
 

@@ -625,6 +625,7 @@ def test_a_broken_seal_is_told_and_the_worker_goes_on(
     sealer.step()
     sealer.finish()
     assert "the fact at position 600 is missing" in caplog.text
+    assert sealer.broken is not None, "what /metrics shows as medsales_seal_broken"
 
 
 def test_a_lost_database_is_waited_for(

@@ -206,6 +206,27 @@ def test_a_timer_that_nobody_can_ask_is_parked_and_the_others_are_asked(
     assert overdue(dealer) == [other, lens]
 
 
+def test_a_timer_that_is_set_anew_while_it_is_parked_waits_too(
+    dealer: Dealer, lens: DeviceUnitId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails no less: asked all the time, it would keep the worker busy for ever."""
+    good = DUE["placement_overdue"]
+
+    def slip(timer: Timer) -> Then:
+        return Then(good(timer).command, "lot:x")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(DUE, "placement_overdue", slip)
+        at(dealer, MIDNIGHT)
+        dealer.tell(ExtendPlacement(due_back=date(2027, 7, 1), reason="late"), lens)
+        dealer.company.app.clock = lambda: datetime(2027, 7, 2, tzinfo=UTC)
+        dealer.company.follower.catch_up()
+        assert Timers(dealer.company.app, dealer.company.database).step() == 0
+    dealer.tell(RetryParked(name="placement_overdue", stream=lens), by=CHEN)
+    at(dealer, datetime(2027, 7, 2, tzinfo=UTC))
+    assert overdue(dealer) == [lens]
+
+
 def test_no_day_is_too_far(dealer: Dealer) -> None:
     placed(dealer, "S9", date.max)
     at(dealer, MIDNIGHT)

@@ -31,6 +31,7 @@ GAUGES = {
     "medsales_timers_set": "Timers that are set",
     "medsales_timers_due": "Timers whose time has come, and that have not been asked yet",
     "medsales_commands_waiting": "Commands in the queue of this process",
+    "medsales_seal_broken": "1 if this process has stopped signing: the log is not what was sealed",
 }
 COUNTERS = {
     "medsales_commands": "Commands that this process has answered, by outcome",
@@ -111,6 +112,8 @@ def _here(company: Company) -> Iterator[Measured]:
     yield Measured("medsales_append_jobs", app.committer.jobs, {})
     yield Measured("medsales_append_seconds", app.committer.seconds, {})
     yield Measured("medsales_commands_waiting", app.committer.load, {})
+    if company.sealer:
+        yield Measured("medsales_seal_broken", company.sealer.broken is not None, {})
 
 
 def _stored(company: Company) -> Iterator[Measured]:

@@ -171,7 +171,11 @@ def _(error: Refused) -> Trouble:
 @trouble.register
 def _(error: Overloaded) -> Trouble:
     return Trouble(
-        503, "commands.waiting", str(error), "待处理命令过多，请稍后重试", {"Retry-After": "1"}
+        503,
+        "commands.waiting",
+        str(error),
+        "暂时无法接受更多命令，请稍后重试",
+        {"Retry-After": "1"},
     )
 
 

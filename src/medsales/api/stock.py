@@ -2,16 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from medsales.api.commands import SubjectId
-from medsales.api.reading import Page, Paging, Reading, containing, found, reader
+from medsales.api.reading import POSITION, Page, Paging, Reading, containing, found, reader
 from medsales.domain.ids import DeviceIdentifierId, DeviceUnitId, LotId, ProductId
 from medsales.domain.kernel import Text, Value
 from medsales.domain.udi import Udi, parse_udi
 from medsales.engine.past import Scope
 from medsales.projections.customer_360 import CustomerProfile
-from medsales.projections.lot_trace import LotHolding, LotOnHold, LotTrace, LotTraced, trace
+from medsales.projections.lot_trace import (
+    LotHolding,
+    LotOnHold,
+    LotTrace,
+    LotTraced,
+    trace,
+    trace_as_json,
+)
 from medsales.projections.product_list import (
     PRODUCTS,
     ProductCard,
@@ -72,11 +79,12 @@ def unit_history(histories: Histories, id: SubjectId) -> list[HistoryEntry]:
         return found(history_of(db, DeviceUnitId(id)), id)
 
 
-@router.get("/lots/{id:path}/trace")
-def lot_trace(traces: Traces, id: SubjectId) -> LotTraced:
+@router.get("/lots/{id:path}/trace", response_model=LotTraced)
+def lot_trace(traces: Traces, id: SubjectId) -> Response:
     """Every unit and quantity of a lot: who holds each now, and who held it before."""
     with traces.snapshot(TRACE, id) as db:
-        return found(trace(db, LotId(id)), id)
+        answer = found(trace_as_json(db, LotId(id)), id)
+    return Response(answer, headers={POSITION: str(traces.position)}, media_type="application/json")
 
 
 @router.get("/stock")

@@ -119,6 +119,8 @@ def difference(
     reached = company.follower.positions().get(Mentions.name, 0)
     first = When(begin, None).moment(company, reached).position
     last = When(end, None).moment(company, reached).position
+    if first > last:
+        raise invalid([(("from",), f"position {first} is after {last}, where it is to end")])
     projections = list(company.follower.projections.values())
     with company.database.reading() as db:
         try:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from medsales.audit.verifier import NoExport, Report, verified
 
@@ -36,7 +36,9 @@ def arguments() -> Namespace:
         "python -m medsales.audit", description="Verifies an exported log. 核验导出的日志。"
     )
     parser.add_argument("folder", type=Path, help="the export / 导出文件夹")
-    parser.add_argument("--key", help="fingerprint of the key that you trust / 信任的密钥指纹")
+    parser.add_argument(
+        "--key", type=str.lower, help="fingerprint of the key that you trust / 信任的密钥指纹"
+    )
     parser.add_argument(
         "--heads", type=Path, help="heads that are known outside / 外部留存的树头文件"
     )
@@ -112,8 +114,15 @@ def cautions(report: Report, trusted: str | None) -> Iterator[str]:
         )
 
 
-def say(text: str, where: object = None) -> None:
-    print(text, file=where or sys.stdout)  # type: ignore[arg-type]
+def say(text: str, where: TextIO | None = None) -> None:
+    where = where or sys.stdout
+    print(showable(text, where.encoding), file=where)
+
+
+def showable(text: str, encoding: str) -> str:
+    """What an export says may not move the cursor, and any console can show it."""
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 if __name__ == "__main__":

@@ -153,4 +153,4 @@ def in_order(keys: Sequence[Key]) -> list[Key]:
 
 
 def _text(*lines: str | int) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines).encode(errors="surrogatepass")

@@ -53,6 +53,8 @@ class Export:
 
     def lines(self) -> Iterator[bytes]:
         for path in sorted((self.folder / "facts").glob("*.ndjson")):
+            if not path.is_file():
+                continue
             with path.open("rb") as file:
                 for line in file:
                     yield line.rstrip(b"\n")
@@ -66,13 +68,14 @@ class Export:
     def files(self) -> dict[str, str]:
         """Their SHA-256 as the manifest has it, by name. Raises NoExport."""
         listed = _made(list, self.manifest.get("files"))
-        return dict(
-            _made(lambda one: (str(one["name"]), str(one["sha256"])), one) for one in listed
-        )
+        return dict(_made(_listed, one) for one in listed)
 
 
 def read(folder: Path) -> Export:
     """Raises NoExport, OSError."""
+    for path in folder.rglob("*"):
+        if not (path.is_file() or path.is_dir()):
+            raise NoExport(f"{path} is neither a file nor a folder")
     text = (folder / MANIFEST).read_bytes()
     manifest = _told(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -84,7 +87,7 @@ def read(folder: Path) -> Export:
     if last < first:
         raise NoExport(f"{folder} holds no fact")
     head = _made(head_from_json, manifest.get("head"))
-    keys = [_made(key_from_json, one) for one in _told(folder / "keys.json")]
+    keys = [_made(key_from_json, one) for one in _made(list, _told(folder / "keys.json"))]
     return Export(folder, manifest, text, head, keys, first, last)
 
 
@@ -93,6 +96,13 @@ def _told(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise NoExport(f"{path} is not JSON: {error}") from error
+
+
+def _listed(one: Any) -> tuple[str, str]:
+    name = str(one["name"])
+    if not name.isprintable() or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError("it is no name of a file in this folder")
+    return name, str(one["sha256"])
 
 
 def _subtree(given: Any) -> tuple[int, bytes]:

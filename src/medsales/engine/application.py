@@ -191,6 +191,7 @@ class MedSales:
         asks = dict(enumerate(ask for job in jobs for ask in job))
         try:
             answers = self._answers(asks)
+            answers |= self._repeated(asks, answers)
         except Exception:
             # Nobody knows what was written.
             self.memory.clear()
@@ -207,9 +208,12 @@ class MedSales:
             if len(answers) == len(asks):
                 return answers
         # Other processes keep moving what is read here: they wait now, so that nobody starves.
-        with self.log.held() as append:
-            while left := _left(asks, answers):
-                answers |= self._attempt(left, append)
+        # Held anew for each attempt, as what is read shows only what has been committed.
+        while left := _left(asks, answers):
+            with self.log.held() as append:
+                self.memory.look_again([*self.memory.known])
+                held = self._attempt(left, append)
+            answers |= held
         return answers
 
     def _attempt(self, asks: Mapping[int, Ask], append: Append) -> dict[int, Answer]:
@@ -220,7 +224,7 @@ class MedSales:
             try:
                 with span_in(ask.trace, "decide"):
                     requests[n] = self._request(ask)
-            except (Stale, Refused) as error:
+            except Refused as error:
                 answers[n] = self._answered_before(ask) or error
             except Exception as error:  # noqa: BLE001 - a fault in one rule is no fault of others
                 answers[n] = error
@@ -242,6 +246,13 @@ class MedSales:
         # Who names a version wants the truth, also where nothing is appended that would check it.
         self.memory.look_again(id for ask, ids in firsts if ask.expected_version for id in ids[:1])
         self.memory.read(id for _, ids in firsts for id in ids)
+
+    def _repeated(
+        self, asks: Mapping[int, Ask], answers: Mapping[int, Answer]
+    ) -> dict[int, Answer]:
+        """Whoever names an old version because he asks again: the first answer."""
+        stale = [n for n, answer in answers.items() if isinstance(answer, Stale)]
+        return {n: before for n in stale if (before := self._answered_before(asks[n]))}
 
     def _answered_before(self, ask: Ask) -> Answer | None:
         found = self.log.entry(ask.actor.client, ask.key)

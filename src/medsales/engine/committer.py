@@ -59,7 +59,9 @@ class Committer(Generic[J, A]):
         """Raises Overloaded at once, rather than let everybody wait in vain."""
         waiting = Waiting[J, A](job, weight, Future())
         with self.news:
-            if self.closing or self.load >= self.bound:
+            if self.closing:
+                raise Overloaded("this server is closing; please come again in a moment")
+            if self.load >= self.bound:
                 raise Overloaded("too many commands are waiting; please come again in a moment")
             self.queue.append(waiting)
             self.load += weight

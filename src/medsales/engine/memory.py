@@ -1,6 +1,7 @@
 """What a process knows of the aggregates: read once, kept for a while, checked at every append."""
 
 import inspect
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -18,6 +19,7 @@ from medsales.domain.kernel import KINDS, Aggregate, Refused
 from medsales.engine.decision import Loaded
 from medsales.engine.log import Log, Told, Wanted
 
+LOG = logging.getLogger(__name__)
 A = TypeVar("A", bound=Aggregate)
 
 CAPACITY = 32 * 1024 * 1024
@@ -26,6 +28,8 @@ LONG = 200
 """Facts after which reading a stream again is to be spared by a snapshot."""
 PER_EVENT = 500
 """What a fact that we have decided ourselves is taken to weigh, in bytes."""
+NO_SNAPSHOT = ""
+"""A shape that no snapshot has."""
 
 
 class Memory:
@@ -87,10 +91,19 @@ class Memory:
     def _read(self, ids: Iterable[str]) -> None:
         wanted = [Wanted(id, self._version(id), shape(kind_of(id))) for id in ids]
         for id, told in self.log.told(wanted).items():
-            if told.unreadable:
-                self._forget(id)
-            else:
-                self._take_in(id, told)
+            self._take_in_or_forget(id, told)
+
+    def _take_in_or_forget(self, id: str, told: Told) -> None:
+        """A fault in one stream is no fault of those that are read together with it."""
+        try:
+            if not told.unreadable:
+                return self._take_in(id, told)
+        except Exception:
+            LOG.exception("the state of %s cannot be made", id)
+        self._forget(id)
+        if told.snapshot:
+            self._take_in_or_forget(id, self.log.told([Wanted(id, 0, NO_SNAPSHOT)])[id])
+        return None
 
     def _version(self, id: str) -> int:
         return self.known[id].version if id in self.known else 0
@@ -107,6 +120,8 @@ class Memory:
         self.doubted.discard(id)
 
     def _remember(self, id: str, loaded: Loaded, weight: int) -> None:
+        # What does not exist, or has no facts of any size, takes its place too.
+        weight = max(weight, PER_EVENT)
         self.weight += weight - self.weights.get(id, 0)
         self.known[id], self.weights[id] = loaded, weight
 

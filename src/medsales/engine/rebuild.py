@@ -12,7 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 from uuid import UUID, uuid4
 
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import OperationalError, PersistenceError
 from psycopg import Cursor
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from psycopg.rows import DictRow
@@ -77,6 +77,7 @@ class Rebuild:
         self.progress = progress
         self.stopped = stopped
         self.shadow = ""
+        self.work = ""
 
     def rebuild(self) -> list[Difference]:
         """Builds read models anew beside the old ones, which serve until the swap.
@@ -155,8 +156,8 @@ class Rebuild:
 
     def _job(self, work: UUID, upto: int) -> Job:
         kinds = tuple(type(projection) for projection in self.chosen.values())
-        database = self.database
-        return Job(database.url, database.schema, self.shadow, str(work), upto, kinds)
+        database, self.work = self.database, str(work)
+        return Job(database.url, database.schema, self.shadow, self.work, upto, kinds)
 
     def _forget(self) -> None:
         with self.database.following() as db:
@@ -260,7 +261,7 @@ class Rebuild:
 
     def _step(self, db: Db, targets: Mapping[str, int]) -> int:
         """One batch for the hindmost; returns the position reached, 0 when nothing is left."""
-        reached = self._reached(db)
+        reached = self._reached(db, lock=True)
         behind = {name: at for name, at in reached.items() if at < targets.get(name, 0)}
         if not behind:
             return 0
@@ -290,11 +291,16 @@ class Rebuild:
             parking.settle(db, self.shadow, projection, news[-1])
         db.execute(SQL("set search_path to {}").format(Identifier(self.database.schema)))
 
-    def _reached(self, db: Db) -> dict[str, int]:
-        lines = db.execute(
-            "select name, position from rebuilds where shadow = %s order by name", (self.shadow,)
-        )
-        return {line["name"]: line["position"] for line in lines}
+    def _reached(self, db: Db, *, lock: bool = False) -> dict[str, int]:
+        """Raises OperationalError when somebody else has taken our place: what lies in the shadow
+        is his, or there is none any more. That happens where the connection was lost that kept
+        others away."""
+        query = "select name, position from rebuilds where shadow = %s and work = %s order by name"
+        lines = db.execute(query + (" for update" if lock else ""), (self.shadow, self.work))
+        reached = {line["name"]: line["position"] for line in lines}
+        if reached.keys() != self.chosen.keys():
+            raise OperationalError("somebody else has begun to rebuild; ask again later")
+        return reached
 
     def _live(self) -> dict[str, int]:
         with self.database.cursor() as db:

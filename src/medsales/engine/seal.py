@@ -61,6 +61,8 @@ class Sealer:
         self.next_at = 0.0
         self.thread: threading.Thread | None = None
         self.enough = threading.Event()
+        self.broken: Finding | None = None
+        """Why nothing is signed any more, until somebody has looked."""
 
     def step(self) -> None:
         """Has what is new sealed, if it is time, in a thread of its own: nobody waits for it."""
@@ -81,7 +83,9 @@ class Sealer:
         """Whatever is wrong is told, and tried again at the next step; the log goes on."""
         try:
             self.seal()
+            self.broken = None
         except SealBroken as broken:
+            self.broken = broken.finding
             LOG.error("sealing %s: %s", self.database.company, broken.finding.en)  # noqa: TRY400 - nobody asks where
         except (PersistenceError, psycopg.Error, OSError, ValueError, OtherKey) as error:
             LOG.warning("sealing %s: %s", self.database.company, " ".join(str(error).split()))

@@ -94,9 +94,13 @@ WAITING = """
     ) t
     where not exists (
         select from commands c where c.client = 'process:' || t.timer and c.key = t.key)
-    and not exists (select from parked p where p.name = t.timer and p.position = t.set_by)
+    and not exists (
+        select from parked p where p.name = t.timer and (
+            p.position = t.set_by or not p.discarded and p.subject = (
+                select originator_id from facts where notification_id = t.set_by)))
 """
-"""Timers that nobody has asked yet: the command log knows those that have been answered."""
+"""Timers that nobody has asked yet: the command log knows those that have been answered. Those of a
+parked stream wait, also when they have been set anew: parked once more they would not be."""
 
 
 class Standing(NamedTuple):
