@@ -16,13 +16,13 @@ from bench.setting import Setting, described, prepared
 SUBJECTS: Mapping[str, Callable[[Setting], list[Table]]] = {
     "appends": appends.measure,
     "http": http.measure,
-    "projecting": projecting.measure,
-    "rebuilding": rebuilding.measure,
     "receiving": receiving.measure,
-    "reading": reading.measure,
-    "past": past.measure,
-    "sealing": sealing.measure,
+    "projecting": projecting.measure,
     "visible": visible.measure,
+    "past": past.measure,
+    "reading": reading.measure,
+    "sealing": sealing.measure,
+    "rebuilding": rebuilding.measure,
 }
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -42,11 +42,12 @@ def main() -> None:
             for table in found:
                 console.print(table.for_console())
             console.print(f"{name} took {time.perf_counter() - begun:.0f} s\n")
+            if given.write:
+                # After each subject, so that nothing is lost when somebody has had enough.
+                PAGE.write_text(page(machine, tables, quick=given.quick))
     for missed in (missed for table in tables for missed in table.missed()):
         console.print(f"missed: {missed}")
     if given.write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(machine, tables, quick=given.quick))
         console.print(f"written to {PAGE}")
 
 
@@ -81,8 +82,8 @@ def page(machine: Mapping[str, str], tables: list[Table], *, quick: bool) -> str
 
 INTRODUCTION = """\
 Written by `make bench`; measure your own machine with the same command, or one subject with
-`.venv/bin/python -m bench NAME` (appends, http, projecting, rebuilding, receiving, reading, past,
-sealing, visible).
+`.venv/bin/python -m bench NAME` (appends, http, receiving, projecting, visible, past, reading,
+sealing, rebuilding).
 
 Every figure is the smallest, the median and the largest of several runs. In each run ours and its
 peer or limit are measured one after the other, so a ratio compares figures of the same minutes; it

@@ -92,8 +92,9 @@ def notes(heads: Mapping[str, int]) -> str:
   of {BIG_LOT:,} units, two of three of them sold, is in both. Units are drawn by chance from all;
   one caller.
 * function: `trace_as_json` and `history_of` in a snapshot of their own from the pool; the trace is
-  written as JSON by the database, of a history the models are built. GET: the whole request, token and JSON included, to a server in another process,
-  one client; nothing is written meanwhile.
+  written as JSON by the database, of a history the models are built. GET: the whole request,
+  token and JSON included, to a server in another process, one client; nothing is written
+  meanwhile.
 * bare select: the limit. The rows of the lot or unit by key, one prepared statement on an open
   connection, no join, no models."""
 

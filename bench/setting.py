@@ -42,7 +42,7 @@ class Setting:
     @property
     def seconds(self) -> float:
         """How long a figure per second is measured, in each run."""
-        return 0.3 if self.quick else 3
+        return 0.3 if self.quick else 2
 
     def interleaved(self, cases: Mapping[str, Case]) -> Found:
         return interleaved(self.runs, cases, warm_up=not self.quick)

@@ -174,7 +174,7 @@ def test_a_command_may_take_effect_earlier_with_a_reason(api: Api) -> None:
     query = "?effective_at=2024-02-29T08:00:00%2B08:00&reason=delivered%20before%20the%20holiday"
     assert api.post(f"/toy-boxes/build-toy-box{query}", {"number": "1"}).status_code == 200
     fact = api.get("/facts/1", Role.AUDITOR).json()
-    assert fact["effective_at"] == "2024-02-29T00:00:00Z"
+    assert fact["effective_at"] == "2024-02-29T00:00:00.000000Z"
     assert fact["envelope"]["reason"] == "delivered before the holiday"
 
 

@@ -235,7 +235,8 @@ GROUPED_APPEND = """
     returns table (n int, status text, outcome text, version bigint, events text[],
                    "position" bigint, code text, en text, zh text)
     language plpgsql set search_path from current
-    set jit = off set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+    set jit = off set enable_hashjoin = off set enable_mergejoin = off
+    set enable_seqscan = off as $$
     #variable_conflict use_column
     declare
         request jsonb;
