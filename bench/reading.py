@@ -96,7 +96,9 @@ def notes(heads: Mapping[str, int]) -> str:
   token and JSON included, to a server in another process, one client; nothing is written
   meanwhile.
 * bare select: the limit. The rows of the lot or unit by key, one prepared statement on an open
-  connection, no join, no models."""
+  connection, no join, no models.
+* Why not 20 ms for the trace: the answer is 0.8 MB of JSON, of some 4,300 lines, which the database
+  writes in one thread; over HTTP the text is copied, sent and read as well."""
 
 
 def asked(subject: Subject) -> dict[str, Case]:

@@ -22,6 +22,7 @@ from medsales.domain.ids import LotId
 from medsales.domain.kernel import Value
 from medsales.engine.database import Db
 from medsales.engine.facts import Fact
+from medsales.engine.garbage import undisturbed
 from medsales.engine.projection import (
     BEGINNING,
     Batch,
@@ -37,7 +38,6 @@ from medsales.engine.projection import (
     fold,
     on,
     sql_type,
-    undisturbed,
     write,
 )
 

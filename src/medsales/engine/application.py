@@ -17,6 +17,7 @@ from medsales.domain.kernel import Aggregate, Command, Refused, Role, Value
 from medsales.engine.committer import Committer
 from medsales.engine.decision import Decision, Loaded, first_reads, subject_of, unknown
 from medsales.engine.facts import Draft, Envelope
+from medsales.engine.garbage import undisturbed
 from medsales.engine.log import Appended, Entry, Log, Request, line_of
 from medsales.engine.memory import Memory
 from medsales.engine.telemetry import here, shared_span, span_in
@@ -78,8 +79,11 @@ class Ask:
     trace: Context | None = field(default_factory=here, compare=False, repr=False)
     """The span of whoever asks, for the thread that decides."""
 
-    def fingerprint(self, subject: str) -> str:
-        body = self.command.model_dump_json()
+    def body(self) -> str:
+        """The command as it was asked."""
+        return self.command.model_dump_json()
+
+    def fingerprint(self, subject: str, body: str) -> str:
         parts = (
             type(self.command).__name__,
             self.actor.id,
@@ -190,7 +194,8 @@ class MedSales:
     def _decide_together(self, jobs: Sequence[Sequence[Ask]]) -> list[list[Answer]]:
         asks = dict(enumerate(ask for job in jobs for ask in job))
         try:
-            answers = self._answers(asks)
+            with undisturbed():
+                answers = self._answers(asks)
             answers |= self._repeated(asks, answers)
         except Exception:
             # Nobody knows what was written.
@@ -261,25 +266,25 @@ class MedSales:
         fingerprint, entry = found
         with suppress(Refused):
             subject = subject_of(ask.command, ask.id)
-            if fingerprint == ask.fingerprint(subject):
+            if fingerprint == ask.fingerprint(subject, ask.body()):
                 return _told(subject, entry)
         return KeyReused(ask.key)
 
     def _request(self, ask: Ask) -> Request:
         """Raises Stale; and Refused where there is no subject to keep a refusal with."""
         decision, refusal = self._decide(ask, self.memory)
-        subject = subject_of(ask.command, ask.id)
+        subject, body = subject_of(ask.command, ask.id), ask.body()
         if refusal is None:
             self.memory.keep(decision.now)
         return Request(
             subject=subject,
             version=decision.read.get(subject, 0) if refusal else decision.now[subject].version,
             envelope=ask.envelope(),
-            fingerprint=ask.fingerprint(subject),
+            fingerprint=ask.fingerprint(subject, body),
             guards=decision.read,
             facts=() if refusal else tuple(map(line_of, decision.drafts)),
             effective_at=ask.effective_at,
-            body=ask.command.model_dump_json(),
+            body=body,
             refusal=(refusal.code, refusal.sentence) if refusal else None,
         )
 

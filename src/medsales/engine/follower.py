@@ -10,8 +10,9 @@ from medsales.engine import parking
 from medsales.engine.comparison import Difference
 from medsales.engine.database import Database, Db
 from medsales.engine.facts import Fact
+from medsales.engine.garbage import undisturbed
 from medsales.engine.positions import advance, current, positions, start_at_zero
-from medsales.engine.projection import Projection, Row, create_tables, undisturbed
+from medsales.engine.projection import Projection, Row, create_tables
 from medsales.engine.rebuild import Rebuild
 from medsales.engine.tail import Tail
 from medsales.engine.telemetry import span

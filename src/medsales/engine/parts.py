@@ -22,13 +22,13 @@ from medsales.domain.kernel import EVENTS
 from medsales.engine import parking
 from medsales.engine.database import Db, connection_settings
 from medsales.engine.facts import STORED, Fact
+from medsales.engine.garbage import undisturbed
 from medsales.engine.projection import (
     Batch,
     Projection,
     copy_new,
     create_tables,
     fold,
-    undisturbed,
     write,
 )
 

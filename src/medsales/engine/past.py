@@ -20,6 +20,7 @@ from medsales.domain.kernel import Aggregate
 from medsales.engine import parking
 from medsales.engine.database import Database, Db
 from medsales.engine.facts import STORED, Fact
+from medsales.engine.garbage import undisturbed
 from medsales.engine.mentions import mentioned
 from medsales.engine.projection import (
     Batch,
@@ -28,7 +29,6 @@ from medsales.engine.projection import (
     copy_new,
     fold,
     sql_type,
-    undisturbed,
     write,
 )
 

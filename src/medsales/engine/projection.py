@@ -5,11 +5,9 @@ put a row, set some columns, add to numbers, drop a row. Changes to the same row
 memory first, so a batch costs a few statements however many facts it holds.
 """
 
-import gc
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -211,19 +209,6 @@ def fold(projections: Sequence[Projection], facts: Iterable[Fact[Any]]) -> Batch
                 rows[key] = earlier.then(change) if earlier else change
         fact.let_go()
     return batch
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Keeps the search for cycles out of a batch, where it takes a third of the time: a batch makes
-    some hundred thousand objects, which have none, and drops them."""
-    searching = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if searching:
-            gc.enable()
 
 
 def write(db: Db, schema: str, batch: Batch) -> None:
