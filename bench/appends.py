@@ -77,9 +77,9 @@ NOTES = """\
   `facts`, one prepared insert per transaction, not in order, with the same durability; `-c`
   callers, `-j 2`. It is written in C and its callers share no interpreter.
 * MedSales.handle: a whole RegisterCustomer: read the stream, decide, append, answer.
-* Why not 0.7 of pgbench: its callers are C and insert in two backends at once; ours is one writer, so
-  that there is one order. Half of the callers wait while the other half are answered, so a batch of
-  32 callers has 16 requests; it costs about 0.4 ms to commit and 0.3 ms to begin, and each
+* Why not 0.7 of pgbench: its callers are C and insert in two backends at once; ours is one writer,
+  so that there is one order. Half of the callers wait while the other half are answered, so a batch
+  of 32 callers has 16 requests; it costs about 0.4 ms to commit and 0.3 ms to begin, and each
   request 20 to 50 µs in the one backend. In Python half of the interpreter's time goes into
   waking the waiting threads (sampled with py-spy)."""
 
