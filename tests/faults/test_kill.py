@@ -26,12 +26,15 @@ def test_a_killed_server_loses_nothing_it_has_acknowledged(alone: Program) -> No
 def test_a_killed_database_is_started_again_while_the_server_serves(alone: Program) -> None:
     server = alone.serve()
     load = begun(alone, server.url())
+    killed = []
     with load.running():
         for acknowledged in (40, 120):
             load.wait_for(acknowledged)
             postmaster = (alone.home / "pg" / "postmaster.pid").read_text().partition("\n")[0]
             os.kill(int(postmaster), signal.SIGKILL)
-    assert load.interrupted > 0
+            killed.append(postmaster)
+    # Whether a client notices is chance: what was sent is sent again when the database is back.
+    assert len({*killed}) == 2, "it was started again in between"
     must_have_kept_its_word(alone, load)
     assert "incident" not in server.errors.read_text()
     assert server.told(signal.SIGTERM) == 0
