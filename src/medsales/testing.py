@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from medsales.domain.kernel import KINDS, Aggregate, Also, Command, Event, Refused, aggregate_of
+from medsales.domain.kernel import (
+    KINDS,
+    Aggregate,
+    Also,
+    Command,
+    Event,
+    Refused,
+    Role,
+    Who,
+    aggregate_of,
+)
 from medsales.engine.decision import Decision, Loaded, subject_of
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -20,7 +30,13 @@ class given:  # noqa: N801 - reads as a sentence
         self.others = {id: tuple(events) for id, events in (others or {}).items()}
 
     def when(
-        self, command: Command[Any], id: str | None = None, *, by: str = "chen", at: datetime = NOON
+        self,
+        command: Command[Any],
+        id: str | None = None,
+        *,
+        by: str = "chen",
+        roles: tuple[Role, ...] = tuple(Role),
+        at: datetime = NOON,
     ) -> "Outcome":
         """Lets the command decide. Without an id, a made-up one of the right kind is used."""
         kind = aggregate_of(type(command))
@@ -28,7 +44,7 @@ class given:  # noqa: N801 - reads as a sentence
         subject = id or f"{kind.kind}:1"
         try:
             subject = subject_of(command, subject)
-            decision = Decision(self._load(subject), by, at)
+            decision = Decision(self._load(subject), Who(by, by.title(), roles), at)
             decision.ask(subject, command)
         except Refused as refusal:
             return Outcome(subject, None, refusal)

@@ -43,6 +43,50 @@ class ShipmentId(Id, example="shipment:DN-2026-0001"):
     """A shipment, by its delivery note number."""
 
 
+class PersonId(Id, example="person:chen"):
+    """Somebody who acts here, by the id that tokens name; never given to anybody else."""
+
+
+class ApprovalFlowId(Id, example="approval-flow:quote"):
+    """Who must approve what, by the kind of the subject."""
+
+
+class ApprovalId(Id, example="approval:quote:Q-2026-0001:1"):
+    """One request for approval, by its subject and how many it has asked for."""
+
+
+class SignatureId(Id, example="signature:5f1d7a84db00d2fce00b31a7fc73224f"):
+    """One electronic signature, by the first half of the SHA-256 of what was signed."""
+
+
+class LicenceFileId(Id, example="licence-file:customer:91330000470003281C"):
+    """All licences of one holder, by the holder: a customer, a supplier, or `own` for ours."""
+
+
+class PriceSheetId(Id, example="price-sheet:CN-2026:product:06901234567892"):
+    """The prices of one product or one family in a matrix, version by version."""
+
+
+class PromotionId(Id, example="promotion:SPRING-2026"):
+    """A promotion, by its code."""
+
+
+class CreditAccountId(Id, example="credit-account:91330000470003281C"):
+    """What a customer may owe us and does; by the key of the customer."""
+
+
+class ContractTemplateId(Id, example="contract-template:FRAMEWORK"):
+    """Clauses to begin a contract from, by their code."""
+
+
+class ContractId(Id, example="contract:HT-2026-0001"):
+    """A contract, by its number."""
+
+
+class QuoteId(Id, example="quote:Q-2026-0001"):
+    """A quote, by its number."""
+
+
 class ParkingId(Id, example="parking:stock_picture"):
     """What a read model, a process or a timer has parked, by its name."""
 

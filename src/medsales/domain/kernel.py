@@ -73,8 +73,19 @@ class Role(Term):
     TECHNICIAN = "technician", "工程师"
     QUALITY = "quality", "质量"
     MANAGER = "manager", "经理"
+    DIRECTOR = "director", "总监"
+    FINANCE = "finance", "财务"
+    LEGAL = "legal", "法务"
     AUDITOR = "auditor", "审计"
     SYSTEM = "system", "系统"
+
+
+class Who(NamedTuple):
+    """Who asks: an id that is never given again, the name to print, and what this person may do."""
+
+    id: str
+    name: str
+    roles: tuple[Role, ...]
 
 
 class Value(BaseModel):
@@ -178,10 +189,12 @@ class Command(Value, Generic[S]):
 
     Each command defines `decide(self, state, ...)`, which returns the event it causes, a tuple of
     events and of what is `Also` asked of other aggregates, or None when there is nothing to do.
-    After the state, a decision may name what else it needs: `id` (whose state it is), `by` (who
-    asks), `at` (the moment it takes effect), and any aggregate, or tuple of them, that a field of
-    the command or of the state points to by that name. What it names must exist, unless it is
-    annotated `... | None`.
+    After the state, a decision may name what else it needs: `id` (whose state it is), `by` (the id
+    of who asks), `who` (the same with name and roles), `at` (the moment it takes effect), and any
+    aggregate, or tuple of them, that a field of the command or of the state points to by that
+    name. A method of the command may point too: it is given what it names of all this, where the
+    decision has named it before. What is pointed to must exist, unless it is annotated
+    `... | None`.
     """
 
     allowed: ClassVar[tuple[Role, ...]]

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from opentelemetry.context import Context
 
-from medsales.domain.kernel import Aggregate, Command, Refused, Role, Value
+from medsales.domain.kernel import Aggregate, Command, Refused, Role, Value, Who
 from medsales.engine.committer import Committer
 from medsales.engine.decision import Decision, Loaded, first_reads, subject_of, unknown
 from medsales.engine.facts import Draft, Envelope
@@ -55,6 +55,9 @@ class Actor:
     name: str = ""
     roles: tuple[Role, ...] = ()
     client: str = "local"
+
+    def who(self) -> Who:
+        return Who(self.id, self.name or self.id, self.roles)
 
     def may(self, command: type[Command[Any]]) -> bool:
         return Role.SYSTEM in self.roles or any(role in self.roles for role in command.allowed)
@@ -291,7 +294,7 @@ class MedSales:
     def _decide(self, ask: Ask, memory: Memory) -> tuple[Decision, Refused | None]:
         subject = subject_of(ask.command, ask.id)
         now = self.clock()
-        decision = Decision(memory.load, ask.actor.id, ask.effective_at or now)
+        decision = Decision(memory.load, ask.actor.who(), ask.effective_at or now)
         try:
             _must_be_allowed(ask)
             _must_have_a_good_time(ask, now)

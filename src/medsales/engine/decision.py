@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from types import NoneType
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 
 from medsales.domain.kernel import (
     LONGEST_ID,
@@ -17,6 +17,7 @@ from medsales.domain.kernel import (
     Event,
     Id,
     Refused,
+    Who,
     aggregate_of,
 )
 from medsales.engine.facts import Draft
@@ -30,7 +31,7 @@ class Loaded:
     state: Aggregate
 
 
-GIVEN = ("id", "by", "at")
+GIVEN = ("id", "by", "who", "at")
 """What every decision may ask for besides aggregates."""
 
 Load = Callable[[Iterable[str]], Mapping[str, Loaded]]
@@ -41,14 +42,16 @@ class Need(NamedTuple):
 
     name: str
     optional: bool
+    names: tuple[str, ...] | None = None
+    """What the method that points to it asks for; None where a field does."""
 
 
 class Decision:
     """One command on its way to an answer: all it has read, and all it would have happen."""
 
-    def __init__(self, load: Load, by: str, at: datetime) -> None:
+    def __init__(self, load: Load, who: Who, at: datetime) -> None:
         self.load = load
-        self.given: dict[str, Any] = {"by": by, "at": at}
+        self.given: dict[str, Any] = {"by": who.id, "who": who, "at": at}
         self.read: dict[str, int] = {}
         self.now: dict[str, Loaded] = {}
         self.drafts: list[Draft] = []
@@ -93,19 +96,21 @@ class Decision:
         needs = {name: given[name] for name in parameters(type(command)) if name in given}
         for need in aggregates_needed(type(command)):
             pointer = getattr(command if hasattr(command, need.name) else state, need.name)
+            if need.names is not None:
+                pointer = pointer(**{name: {**given, **needs}[name] for name in need.names})
             needs[need.name] = self._state_of(pointer, need)
         return needs
 
     def _state_of(self, pointer: Any, need: Need) -> Any:
-        if isinstance(pointer, tuple):
-            self._fetch(pointer)
-            return tuple(self._existing(id).state for id in pointer)
         if pointer is None:
             return None
-        self._fetch([pointer])
-        if need.optional and self.now[pointer].version == 0:
-            return None
-        return self._existing(pointer).state
+        ids = pointer if isinstance(pointer, tuple) else (pointer,)
+        self._fetch(ids)
+        states = tuple(
+            None if need.optional and self.now[id].version == 0 else self._existing(id).state
+            for id in ids
+        )
+        return states if isinstance(pointer, tuple) else states[0]
 
     def _note(self, id: str, event: Event[Any]) -> None:
         before = self.now[id]
@@ -128,10 +133,22 @@ def parameters(command: type[Command[Any]]) -> dict[str, Any]:
 @cache
 def aggregates_needed(command: type[Command[Any]]) -> tuple[Need, ...]:
     return tuple(
-        Need(name, NoneType in get_args(annotation))
+        Need(name, _is_optional(annotation), _asked_by(getattr(command, name, None)))
         for name, annotation in parameters(command).items()
         if name not in GIVEN
     )
+
+
+def _is_optional(annotation: Any) -> bool:
+    """`Lot | None`, and also `tuple[Lot | None, ...]`."""
+    parts = get_args(annotation)
+    return NoneType in parts or (get_origin(annotation) is tuple and NoneType in get_args(parts[0]))
+
+
+def _asked_by(pointer: Any) -> tuple[str, ...] | None:
+    if not inspect.isfunction(pointer):
+        return None
+    return tuple(inspect.signature(pointer).parameters)[1:]
 
 
 def first_reads(command: Command[Any], id: str | None) -> list[str]:
@@ -146,7 +163,7 @@ def _pointed_to(command: Command[Any], holder: Command[Any] | Aggregate) -> list
     """The ids that the command or the state holds for what the decision needs."""
     found: list[Id] = []
     for need in aggregates_needed(type(command)):
-        if holder is not command and hasattr(command, need.name):
+        if need.names is not None or (holder is not command and hasattr(command, need.name)):
             continue
         pointer = getattr(holder, need.name, None)
         found += pointer if isinstance(pointer, tuple) else [pointer] if pointer else []

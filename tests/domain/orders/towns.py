@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from medsales.company import Company
-from medsales.domain.kernel import Aggregate, Command, Event, Refused, Role
+from medsales.domain.kernel import Aggregate, Command, Event, Refused, Role, Who
 from medsales.engine.application import Actor, Ask
 from medsales.engine.decision import Decision, Loaded, subject_of
 from medsales.engine.facts import event_from_json, event_to_json
@@ -29,7 +29,7 @@ class InMemory:
     known: dict[str, Loaded] = field(default_factory=dict)
 
     def ask(self, command: Command[Any], id: str | None = None, by: str = "chen") -> Refused | None:
-        decision = Decision(self._load, by, NOON)
+        decision = Decision(self._load, Who(by, by, tuple(Role)), NOON)
         try:
             decision.ask(subject_of(command, id), command)
         except Refused as refusal:

@@ -120,7 +120,7 @@ def filled(name: str, annotation: Any) -> Any:
     if get_origin(annotation) is tuple:
         return (filled(name, get_args(annotation)[0]),)
     if issubclass(annotation, Id):
-        return annotation(IDS[annotation])
+        return annotation(IDS.get(annotation, annotation.example))
     if issubclass(annotation, Term):
         return list(annotation)[-1]
     if issubclass(annotation, Value):

@@ -24,7 +24,16 @@ from tests.domain.examples import (
     SUTURE_LOT,
 )
 
-from medsales.domain.kernel import KINDS, Aggregate, Command, Event, Refused, aggregate_of
+from medsales.domain.kernel import (
+    KINDS,
+    Aggregate,
+    Command,
+    Event,
+    Refused,
+    Role,
+    Who,
+    aggregate_of,
+)
 from medsales.domain.stock.device_unit import DeviceUnit
 from medsales.domain.stock.lot import Lot
 from medsales.engine.decision import Decision, subject_of
@@ -65,7 +74,9 @@ class Town:
         assert kind is not None
         subject = subject_of(command, id or USUAL.get(kind.kind))
         decision = Decision(
-            lambda ids: {id: loaded(id, self.streams.get(id, ())) for id in ids}, by, at
+            lambda ids: {id: loaded(id, self.streams.get(id, ())) for id in ids},
+            Who(by, by.title(), tuple(Role)),
+            at,
         )
         try:
             decision.ask(subject, command)
