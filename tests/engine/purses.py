@@ -12,7 +12,7 @@ from uuid import uuid4
 from psycopg.sql import Composed
 
 from medsales.company import Company
-from medsales.domain.kernel import Aggregate, Also, Command, Event, Id, Key, Refused, Role
+from medsales.domain.kernel import Aggregate, Also, Command, Event, Id, Key, Refused, Role, Who
 from medsales.engine import schema
 from medsales.engine.application import Actor, Ask, MedSales, Receipt
 from medsales.engine.database import Database
@@ -139,6 +139,29 @@ class TakeWithin(Command[Purse]):
         if self.coins > ceiling.most:
             raise Refused("ceiling.passed", f"at most {ceiling.most}", f"至多 {ceiling.most}")
         return CoinsTaken(coins=self.coins, at=at)
+
+
+class TakeAsGuest(Command[Purse]):
+    """Take coins out within the town's ceiling, and within those of guests where there are any."""
+
+    allowed = (Role.SALES, Role.MANAGER)
+    coins: int
+    ceiling: CeilingId
+
+    def stricter(self, ceiling: Ceiling, who: Who) -> tuple[CeilingId, ...]:
+        if Role.MANAGER in who.roles:
+            return ()
+        return CeilingId.of("guests"), CeilingId.of(f"guests-{ceiling.most}")
+
+    def decide(
+        self, purse: Purse, who: Who, ceiling: Ceiling, stricter: tuple[Ceiling | None, ...]
+    ) -> CoinsTaken:
+        purse.must_have(self.coins)
+        most = min(some.most for some in (ceiling, *stricter) if some)
+        if self.coins > most:
+            reason = f"{who.name}: at most {most}"
+            raise Refused("ceiling.passed", reason, f"{who.name}: 至多 {most}")
+        return CoinsTaken(coins=self.coins)
 
 
 class ShareCoins(Command[Purse]):

@@ -13,6 +13,7 @@ from tests.engine.purses import (
     SetCeiling,
     ShareCoins,
     SwapCoins,
+    TakeAsGuest,
     TakeCoins,
     TakeWithin,
     asked,
@@ -110,6 +111,26 @@ def test_what_did_not_exist_when_it_was_looked_for_guards_too(
     receipt = do(town, OpenPurse(owner="cem", coins=100))
     assert receipt.events == ()
     assert coins(town, "purse:cem") == 3
+
+
+AS_GUEST = TakeAsGuest(coins=3, ceiling="ceiling:town")
+
+
+def test_what_a_method_points_to_is_read_and_guards_too(
+    town: Company, rival: Company, before_append: Callable[..., list[int]]
+) -> None:
+    """`guests-5` follows from the ceiling that was read first, and did not exist at first."""
+    before_append(lambda: do(rival, SetCeiling(name="guests-5", most=2), by=MANAGER))
+    with pytest.raises(Refused, match="Ann 安: at most 2"):
+        do(town, AS_GUEST, "purse:ann")
+    do(town, AS_GUEST, "purse:ann", by=MANAGER)
+    assert coins(town, "purse:ann") == 7
+
+
+def test_what_a_method_points_to_may_be_missing(town: Company) -> None:
+    do(town, SetCeiling(name="guests", most=4), by=MANAGER)
+    do(town, AS_GUEST, "purse:ann")
+    assert coins(town, "purse:ann") == 7
 
 
 def test_an_aggregate_that_was_not_read_disturbs_nobody(
