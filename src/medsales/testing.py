@@ -1,9 +1,32 @@
 """given(...).when(...).then(...): the way to say what an aggregate does, in tests and docs."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from medsales.domain.governance.person import (
+    Authentication,
+    Component,
+    KeyCause,
+    Person,
+    PersonRegistered,
+    ReauthenticationPassed,
+    RecordReauthentication,
+    RegisterPerson,
+    RegisterSigningKey,
+    SigningKeyRegistered,
+)
+from medsales.domain.governance.signature import (
+    Meaning,
+    SignedStatement,
+    Statement,
+    public_key_of,
+    signed_with,
+)
+from medsales.domain.ids import PersonId
 from medsales.domain.kernel import (
     KINDS,
     Aggregate,
@@ -95,4 +118,91 @@ class Outcome:
         assert self.refusal.sentence.zh, "a refusal speaks Chinese too"
 
 
-__all__ = ["NOON", "Also", "Outcome", "given", "loaded"]
+class Pen:
+    """Somebody who signs without a server: his key follows from his id. For tests and stories."""
+
+    def __init__(
+        self,
+        by: str,
+        name: str = "",
+        *,
+        role: Role = Role.MANAGER,
+        title: str = "经理",
+        organisation: str = "杭州翠鸟医疗器械有限公司",
+    ) -> None:
+        self.by = by
+        self.id = PersonId.of(by)
+        self.role = role
+        self.printed = {
+            "name": name or by.title(),
+            "title": title,
+            "organisation": organisation,
+        }
+        self.key = Ed25519PrivateKey.from_private_bytes(sha256(by.encode()).digest())
+        self.public_key, self.key_id = public_key_of(self.key)
+        self.session = f"session-of-{self.key_id[:8]}"
+
+    def history(self, at: datetime = NOON) -> tuple[Event[Person], ...]:
+        """What has happened to a person who may sign; for `given(..., others={pen.id: ...})`."""
+        before = at - timedelta(minutes=1)
+        key = SigningKeyRegistered(
+            public_key=self.public_key,
+            key_id=self.key_id,
+            cause=KeyCause.FIRST,
+            since=before,
+            replaces=None,
+        )
+        proof = ReauthenticationPassed(proved_at=before, **self._proof())
+        return (PersonRegistered(**self.printed), key, proof)
+
+    def registration(self) -> RegisterPerson:
+        """For somebody else to ask: nobody registers himself."""
+        return RegisterPerson(person=self.by, **self.printed)
+
+    def commands(self) -> tuple[Command[Person], ...]:
+        """What follows it in a company: to be asked by this person, by right of the system."""
+        key = RegisterSigningKey(public_key=self.public_key, key_id=self.key_id)
+        proof = RecordReauthentication(passed=True, **self._proof())
+        return (key, proof)
+
+    def _proof(self) -> dict[str, Any]:
+        return {
+            "session": self.session,
+            "components": tuple(Component),
+            "method": "test",
+            "continuous": False,
+        }
+
+    def signs(
+        self,
+        subject: str,
+        version: int,
+        content_hash: str,
+        meaning: Meaning = Meaning.APPROVAL,
+        *,
+        at: datetime = NOON,
+        **otherwise: Any,
+    ) -> SignedStatement:
+        """As `POST /signatures/prepare` would answer; `otherwise` replaces fields of it."""
+        said: dict[str, Any] = {
+            "subject": subject,
+            "subject_type": subject.partition(":")[0],
+            "version": version,
+            "content_hash": content_hash,
+            "meaning": meaning,
+            "text": f"{meaning.zh} / {meaning.en}",
+            "signer": self.id,
+            "printed_name": self.printed["name"],
+            "title": self.printed["title"],
+            "role": self.role,
+            "organisation": self.printed["organisation"],
+            "executed_at": at,
+            "time_zone": "Asia/Shanghai",
+            "local_time": at.astimezone(timezone(timedelta(hours=8))),
+            "authentication": Authentication(at=at, **self._proof()),
+            "key_id": self.key_id,
+        }
+        return signed_with(self.key, Statement(**{**said, **otherwise}))
+
+
+__all__ = ["NOON", "Also", "Outcome", "Pen", "given", "loaded"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from medsales.audit.signatures import Signatures
 from medsales.audit.verifier import NoExport, Report, verified
 
 SHOWN = 100
@@ -68,6 +69,8 @@ def as_json(report: Report) -> dict[str, object]:
         "heads": report.heads,
         "stamps": report.stamps,
         "witnessed": report.witnessed,
+        "signatures": [one.as_json() for one in report.signatures.found.values()],
+        "signatures_unchecked": report.signatures.unchecked,
         "findings": [finding.as_json() for finding in report.findings],
     }
 
@@ -90,8 +93,27 @@ def tell(report: Report, trusted: str | None) -> None:
         f"  核验通过：日志 {export.log} 的位置 {export.first} 至 {export.last}，共 {report.heads}"
         f" 个树头；最后一个含 {head.size} 条事实，签于 {head.sealed_at}"
     )
-    for caution in cautions(report, trusted):
-        say(caution)
+    for told in (*of_signatures(report.signatures), *cautions(report, trusted)):
+        say(told)
+
+
+def of_signatures(signatures: Signatures) -> Iterator[str]:
+    """How many people's signatures there are, and what was found of them."""
+    count = len(signatures.found)
+    gone = sum(one.invalidated is not None for one in signatures.found.values())
+    if count:
+        yield (
+            f"{count - signatures.unchecked} electronic signatures are genuine, {gone} of all"
+            f" {count} have been invalidated\n"
+            f"  {count - signatures.unchecked} 个电子签名真实有效，全部 {count} 个中有 {gone}"
+            " 个已作废"
+        )
+    if signatures.unchecked:
+        yield (
+            f"{signatures.unchecked} signatures rest on facts from before this"
+            " export, and were not checked\n"
+            f"  {signatures.unchecked} 个签名所依据的事实不在此导出中，未核验"
+        )
 
 
 def cautions(report: Report, trusted: str | None) -> Iterator[str]:

@@ -15,6 +15,7 @@ from medsales.audit.heads import Head, Key, head_from_json, head_from_line, key_
 from medsales.audit.leaf import position_of
 from medsales.audit.manifest import FORMAT, MANIFEST, SIGNATURE
 from medsales.audit.merkle import HASH, Edge
+from medsales.audit.signatures import Signatures, checked
 
 FIELDS = [
     *("position", "subject", "version", "event", "payload", "envelope"),
@@ -130,6 +131,8 @@ class Report:
     """Heads that an authority has stamped; its signature is for `openssl ts` to check."""
     witnessed: bool
     """Whether heads from outside were compared."""
+    signatures: Signatures
+    """The electronic signatures that people made, and what is wrong with them."""
 
 
 def verified(
@@ -150,7 +153,9 @@ def verified(
         found += _meaning(export)
     stamps, wrong = _stamps(export)
     number = chain.last.number if chain.last else 0
-    return Report(export, found + wrong, number, stamps, outside is not None)
+    signatures = checked(export.lines, export.first)
+    found += [*wrong, *signatures.findings]
+    return Report(export, found, number, stamps, outside is not None, signatures)
 
 
 def _manifest(export: Export, chain: Chain) -> Iterator[Finding]:

@@ -4,11 +4,34 @@ An id that follows from the business key makes uniqueness free: two people who r
 serial speak of the same stream, and the second is told.
 """
 
-from medsales.domain.kernel import Id
+from typing import Any, Self
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from medsales.domain.kernel import LONGEST_ID, Id
+
+
+class AnyId(Id, example="quote:Q-2026-0001"):
+    """Any aggregate, by its id: what is approved or signed may be of many kinds."""
+
+    @classmethod
+    def of(cls, *key: str) -> Self:
+        return cls(":".join(key))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        pattern = r"^[a-z]+(-[a-z]+)*:[^\x00-\x1f\x7f]+$"
+        text = core_schema.str_schema(pattern=pattern, max_length=LONGEST_ID)
+        return core_schema.no_info_after_validator_function(cls, text)
 
 
 class CustomerId(Id, example="customer:91330000470003281C"):
     """A customer, by unified social credit code or by another official number."""
+
+
+class OurCompanyId(Id, example="our-company:us"):
+    """Ourselves."""
 
 
 class ProductId(Id, example="product:06901234567892"):

@@ -190,14 +190,17 @@ class Command(Value, Generic[S]):
     Each command defines `decide(self, state, ...)`, which returns the event it causes, a tuple of
     events and of what is `Also` asked of other aggregates, or None when there is nothing to do.
     After the state, a decision may name what else it needs: `id` (whose state it is), `by` (the id
-    of who asks), `who` (the same with name and roles), `at` (the moment it takes effect), and any
-    aggregate, or tuple of them, that a field of the command or of the state points to by that
-    name. A method of the command may point too: it is given what it names of all this, where the
-    decision has named it before. What is pointed to must exist, unless it is annotated
-    `... | None`.
+    of who asks), `who` (the same with name and roles), `at` (the moment it takes effect), `now`
+    (the moment it is asked: by it is judged what may be promised), and any aggregate, or tuple of
+    them, that a field of the command or of the state points to by that name. A method of the
+    command may point too: it is given what it names of all this, where the decision has named it
+    before. What is pointed to must exist, unless it is annotated `... | None`.
     """
 
     allowed: ClassVar[tuple[Role, ...]]
+    at_once: ClassVar[bool] = False
+    """Whether it takes effect when it is asked and at no other time: nobody consents in the past,
+    when he still had the power to."""
 
     def begins(self) -> Id:
         """The id of the life this command begins; only beginnings define it."""

@@ -1,7 +1,7 @@
 """What is measured, paid and dated: Money, Quantity, PartialDate, and the numbers of companies."""
 
 from calendar import monthrange
-from datetime import date
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Annotated, Self
 
@@ -56,6 +56,19 @@ class Money(Value):
 
 Evidence = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", examples=["sha256:" + "0" * 64])]
 """A document, photograph or signature, by the SHA-256 of its bytes."""
+
+
+CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
+"""There is no summer time in China, and one zone."""
+
+
+def day_in_china(moment: datetime) -> date:
+    """The day it is there: what every rule and every paper means by a day."""
+    return moment.astimezone(CHINA).date()
+
+
+def start_of_day_in_china(day: date) -> datetime:
+    return datetime.combine(day, time.min, CHINA)
 
 
 def months_after(day: date, months: int) -> date:

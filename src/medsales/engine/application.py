@@ -277,15 +277,16 @@ class MedSales:
         """Raises Stale; and Refused where there is no subject to keep a refusal with."""
         decision, refusal = self._decide(ask, self.memory)
         subject, body = subject_of(ask.command, ask.id), ask.body()
+        facts = () if refusal else tuple(map(line_of, decision.drafts))
         if refusal is None:
-            self.memory.keep(decision.now)
+            self.memory.keep(decision.now, facts)
         return Request(
             subject=subject,
             version=decision.read.get(subject, 0) if refusal else decision.now[subject].version,
             envelope=ask.envelope(),
             fingerprint=ask.fingerprint(subject, body),
             guards=decision.read,
-            facts=() if refusal else tuple(map(line_of, decision.drafts)),
+            facts=facts,
             effective_at=ask.effective_at,
             body=body,
             refusal=(refusal.code, refusal.sentence) if refusal else None,
@@ -294,7 +295,7 @@ class MedSales:
     def _decide(self, ask: Ask, memory: Memory) -> tuple[Decision, Refused | None]:
         subject = subject_of(ask.command, ask.id)
         now = self.clock()
-        decision = Decision(memory.load, ask.actor.who(), ask.effective_at or now)
+        decision = Decision(memory.load, ask.actor.who(), ask.effective_at or now, now)
         try:
             _must_be_allowed(ask)
             _must_have_a_good_time(ask, now)
@@ -347,6 +348,12 @@ def _must_be_allowed(ask: Ask) -> None:
 def _must_have_a_good_time(ask: Ask, now: datetime) -> None:
     if ask.effective_at is None:
         return
+    if ask.command.at_once:
+        raise Refused(
+            "effective.at_once",
+            "this takes effect when it is asked, and at no other time",
+            "该操作即时生效, 不得另行指定生效时间",
+        )
     if ask.effective_at > now + CLOCK_SKEW:
         raise Refused(
             "effective.in_future",

@@ -31,7 +31,7 @@ class Loaded:
     state: Aggregate
 
 
-GIVEN = ("id", "by", "who", "at")
+GIVEN = ("id", "by", "who", "at", "now")
 """What every decision may ask for besides aggregates."""
 
 Load = Callable[[Iterable[str]], Mapping[str, Loaded]]
@@ -49,9 +49,9 @@ class Need(NamedTuple):
 class Decision:
     """One command on its way to an answer: all it has read, and all it would have happen."""
 
-    def __init__(self, load: Load, who: Who, at: datetime) -> None:
+    def __init__(self, load: Load, who: Who, at: datetime, now: datetime | None = None) -> None:
         self.load = load
-        self.given: dict[str, Any] = {"by": who.id, "who": who, "at": at}
+        self.given: dict[str, Any] = {"by": who.id, "who": who, "at": at, "now": now or at}
         self.read: dict[str, int] = {}
         self.now: dict[str, Loaded] = {}
         self.drafts: list[Draft] = []

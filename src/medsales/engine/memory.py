@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_json
 from medsales.domain import kernel
 from medsales.domain.kernel import KINDS, Aggregate, Refused
 from medsales.engine.decision import Loaded
-from medsales.engine.log import Log, Told, Wanted
+from medsales.engine.log import Line, Log, Told, Wanted
 
 LOG = logging.getLogger(__name__)
 A = TypeVar("A", bound=Aggregate)
@@ -27,7 +27,7 @@ CAPACITY = 32 * 1024 * 1024
 LONG = 200
 """Facts after which reading a stream again is to be spared by a snapshot."""
 PER_EVENT = 500
-"""What a fact that we have decided ourselves is taken to weigh, in bytes."""
+"""What a fact that we have decided ourselves is taken to weigh at least, in bytes."""
 NO_SNAPSHOT = ""
 """A shape that no snapshot has."""
 
@@ -63,13 +63,16 @@ class Memory:
         if stale:
             self._read(stale)
 
-    def keep(self, decided: Mapping[str, Loaded]) -> None:
+    def keep(self, decided: Mapping[str, Loaded], facts: Iterable[Line] = ()) -> None:
         """What has just been decided; it counts until it turns out not to have been written."""
+        large: Counter[str] = Counter()
+        for fact in facts:
+            large[fact.subject] += max(len(fact.state) - PER_EVENT, 0)
         for id, loaded in decided.items():
             before = self.known.get(id)
             if before is not loaded:
-                news = loaded.version - (before.version if before else 0)
-                self._remember(id, loaded, self.weights.get(id, 0) + PER_EVENT * news)
+                news = PER_EVENT * (loaded.version - (before.version if before else 0))
+                self._remember(id, loaded, self.weights.get(id, 0) + news + large[id])
 
     def doubt(self, ids: Iterable[str]) -> None:
         """These have moved, or were never written: what is known of them counts no more."""
@@ -187,7 +190,7 @@ def _shaped(annotation: Any, plain: Any) -> Any:
         types = _types(annotation)
         return annotation(**{name: _shaped(types[name], part) for name, part in plain.items()})
     parts = [part for part in get_args(annotation) if part not in (NoneType, Ellipsis)]
-    if get_origin(annotation) is dict:
+    if get_origin(annotation) in (dict, Mapping):
         return {_shaped(parts[0], key): _shaped(parts[1], part) for key, part in plain}
     if get_origin(annotation) in (tuple, frozenset):
         each = parts * len(plain) if len(parts) == 1 else parts

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from psycopg.sql import SQL
 from pydantic import BaseModel
@@ -103,7 +103,7 @@ def collector(kind: Any) -> Collect | None:
         return collector(inner[0])
     if origin in (Union, UnionType):
         return _of_one_of([part for part in inner if part is not type(None)])
-    if origin is not None:
+    if origin is not None and origin is not Literal:
         return _of_many(origin, [part for part in inner if part is not Ellipsis])
     if isinstance(kind, type) and issubclass(kind, Id):
         return _add

@@ -342,12 +342,17 @@ def state_at(db: Db, kind: type[A], id: str, moment: Moment) -> A | None:
 
     A fact that took effect before another one it builds on waits for that one.
     """
+    events = [fact.event for fact in facts_at(db, id, moment)]
+    return _built(kind(), events) if events else None
+
+
+def facts_at(db: Db, id: str, moment: Moment) -> list[Fact[Any]]:
+    """What had happened to an aggregate by a moment, in order."""
     query = SQL("select {} from facts where originator_id = {} and {} order by {}").format(
         SQL(STORED), Literal(id), moment.condition(), moment.order()
     )
     with db.connection.cursor(row_factory=tuple_row) as found:
-        events = [Fact[Any](row).event for row in found.execute(query)]
-    return _built(kind(), events) if events else None
+        return [Fact[Any](row) for row in found.execute(query)]
 
 
 def _built(state: A, events: list[Any]) -> A:

@@ -446,7 +446,24 @@ SEAL = """
     alter table seal_witnesses enable always trigger seal_witnesses_are_immutable;
     """
 
-STEPS = (LOG, APPEND, GROUPED_APPEND, SNAPSHOTS, PARKING, REBUILDING, SEAL)
+CREDENTIALS = """
+    -- What only a password opens: private keys, encrypted. Secrets are no facts: they are replaced
+    -- when a password is, never exported, and in no command. `name` is the fingerprint of the key
+    -- that counts, as the log says it, or `code` for what a password is set with.
+    create table credentials (
+        subject text not null,
+        name text not null,
+        method text not null,
+        salt bytea not null,
+        nonce bytea not null,
+        secret bytea not null,
+        expires_at timestamptz,
+        set_at timestamptz not null default clock_timestamp(),
+        primary key (subject, name)
+    );
+    """
+
+STEPS = (LOG, APPEND, GROUPED_APPEND, SNAPSHOTS, PARKING, REBUILDING, SEAL, CREDENTIALS)
 """Never changed once released: what is to be different is a further step."""
 
 

@@ -1,6 +1,6 @@
 """What has been sealed, as it is stored: the heads, the keys, and the proofs that follow."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -18,6 +18,11 @@ FACTS = (
     " where notification_id > %s and notification_id <= %s order by notification_id limit %s"
 )
 """What `canonical_line` takes, in its order."""
+FACTS_OF = (
+    "select notification_id, originator_id, originator_version, topic, state, metadata,"
+    " effective_at, recorded_at, event_id::text from facts"
+    " where originator_id = any(%s) order by notification_id"
+)
 
 
 class NotSealed(Exception):
@@ -69,6 +74,13 @@ def lines(db: Db, after: int, upto: int, limit: int) -> list[tuple[int, bytes]]:
     with db.connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(FACTS, (after, upto, limit), prepare=True, binary=True)
         return [(row[0], canonical_line(*row)) for row in cursor.fetchall()]
+
+
+def lines_of(db: Db, subjects: Sequence[str]) -> list[bytes]:
+    """The canonical lines of some subjects, in the order of the log."""
+    with db.connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(FACTS_OF, (list(subjects),), binary=True)
+        return [canonical_line(*row) for row in cursor.fetchall()]
 
 
 def proof(db: Db, position: int) -> Proof | None:

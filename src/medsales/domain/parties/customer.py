@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import model_validator
 
 from medsales.domain.ids import CustomerId
-from medsales.domain.kernel import Aggregate, Command, Event, Key, Refused, Role, Term, Text
+from medsales.domain.kernel import Aggregate, Command, Event, Key, Refused, Role, Term, Text, Who
 from medsales.domain.values import Uscc
 
 
@@ -16,6 +16,7 @@ class CustomerKind(Term):
     HOSPITAL = "hospital", "医院"
     CLINIC = "clinic", "诊所"
     PARTNER = "partner", "代理商"
+    OTHER = "other", "其他使用单位"
 
 
 class HospitalGrade(Term):
@@ -125,7 +126,10 @@ class CustomerRegistered(Event[Customer]):
 
 
 class ReviseCustomer(Command[Customer]):
-    """Change what is known of a customer; prices already given do not change."""
+    """Change what is known of a customer; prices already given do not change.
+
+    Region, tier and grade decide the price, so they are a manager's to change.
+    """
 
     allowed = (Role.SALES, Role.MANAGER)
 
@@ -135,9 +139,24 @@ class ReviseCustomer(Command[Customer]):
     grade: HospitalGrade | None = None
     address: Text
 
-    def decide(self, customer: Customer) -> CustomerRevised | None:
+    def decide(self, customer: Customer, who: Who) -> CustomerRevised | None:
         revised = CustomerRevised(**self.model_dump())
-        return None if revised.apply(customer) == customer else revised
+        if revised.apply(customer) == customer:
+            return None
+        priced_as = (customer.region, customer.tier, customer.grade)
+        if (self.region, self.tier, self.grade) != priced_as:
+            must_be_a_manager(who)
+        return revised
+
+
+def must_be_a_manager(who: Who) -> None:
+    """Otherwise a seller would make a price by changing whom it is for (P2)."""
+    if Role.MANAGER not in who.roles and Role.SYSTEM not in who.roles:
+        raise Refused(
+            "customer.terms_by_manager",
+            "region, tier and grade decide the price; a manager changes them",
+            "地区、客户等级与医院等级决定价格, 须由经理变更",
+        )
 
 
 class CustomerRevised(Event[Customer]):
