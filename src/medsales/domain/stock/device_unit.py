@@ -12,9 +12,18 @@ from typing import Annotated
 
 from pydantic import Field
 
+from medsales.domain.governance.licence import (
+    GateEvaluated,
+    LicenceFile,
+    buyer_gate,
+    must_pass,
+    seller_gate,
+)
+from medsales.domain.governance.licence_file import OWN, file_of
 from medsales.domain.ids import (
     CustomerId,
     DeviceUnitId,
+    LicenceFileId,
     LotId,
     OrderId,
     ProductId,
@@ -23,12 +32,20 @@ from medsales.domain.ids import (
 )
 from medsales.domain.kernel import Aggregate, Also, Command, Event, Refused, Role, Term, Text, Value
 from medsales.domain.parties.customer import Customer
-from medsales.domain.stock.lot import Lot, OpenLot, must_be_keys
+from medsales.domain.stock.lot import (
+    EXPIRED,
+    Lot,
+    OpenLot,
+    expired_on,
+    must_be_keys,
+    near_from,
+    supplied_by,
+)
 from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
 from medsales.domain.udi import ScannedUdi, Udi
-from medsales.domain.values import Days, Evidence, PartialDate, months_after
+from medsales.domain.values import Days, Evidence, PartialDate, day_in_china, months_after
 
 
 class Lifecycle(Term):
@@ -102,6 +119,8 @@ class DeviceUnit(Aggregate):
     """The order it is reserved for, shipped or sold under."""
     destination: WarehouseId | None = None
     expires: PartialDate | None = None
+    made: PartialDate | None = None
+    near_expiry: bool = False
     holds: frozenset[str] = frozenset()
     used: bool = False
     due_back: date | None = None
@@ -250,6 +269,8 @@ class ReceiveUnit(Command[DeviceUnit]):
     product: ProductId
     warehouse: WarehouseId
     supplier: Text | None = None
+    supplier_file: LicenceFileId | None = None
+    """The file of the supplier: where it is given, supplier and product must be approved."""
 
     def begins(self) -> DeviceUnitId:
         """By the product's own identifier, whichever of its labels was scanned."""
@@ -264,8 +285,14 @@ class ReceiveUnit(Command[DeviceUnit]):
     def lot(self) -> LotId | None:
         return LotId.of(self.product.key, self.udi.lot) if self.udi.lot else None
 
-    def decide(
-        self, unit: DeviceUnit, product: Product, warehouse: Warehouse, lot: Lot | None
+    def decide(  # noqa: PLR0913, PLR0917 - each is a part of what is decided about
+        self,
+        unit: DeviceUnit,
+        product: Product,
+        warehouse: Warehouse,
+        lot: Lot | None,
+        supplier_file: LicenceFile | None,
+        at: datetime,
     ) -> tuple[Event[DeviceUnit] | Also, ...]:
         if unit != DeviceUnit():
             raise Refused(
@@ -280,6 +307,8 @@ class ReceiveUnit(Command[DeviceUnit]):
         received = UnitReceived(
             udi=self.udi,
             supplier=self.supplier,
+            supplier_file=self.supplier_file,
+            gates=supplied_by(self.supplier_file, supplier_file, product, at),
             moved=Movement(
                 product=self.product,
                 lot=self.lot,
@@ -303,6 +332,8 @@ class UnitReceived(Event[DeviceUnit]):
     udi: Udi
     supplier: str | None = None
     moved: Movement
+    supplier_file: LicenceFileId | None = None
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
@@ -312,6 +343,7 @@ class UnitReceived(Event[DeviceUnit]):
             lot=self.moved.lot,
             place=self.moved.destination,
             expires=self.udi.expires,
+            made=self.udi.manufactured,
         )
 
 
@@ -328,7 +360,7 @@ class InspectUnit(Command[DeviceUnit]):
         return Quality.RELEASED if self.passed else Quality.NONCONFORMING
 
     def decide(
-        self, unit: DeviceUnit, warehouse: Warehouse | None, by: str
+        self, unit: DeviceUnit, warehouse: Warehouse | None, product: Product, by: str, at: datetime
     ) -> UnitInspected | None:
         unit.must_be(Lifecycle.IN_STOCK)
         if unit.quality is self.verdict:
@@ -338,10 +370,12 @@ class InspectUnit(Command[DeviceUnit]):
         assert warehouse is not None, "what is in stock is in a warehouse"
         zone = Zone.QUALIFIED if self.passed else Zone.UNQUALIFIED
         warehouse.must_separate(zone)
+        accepted = (product.registration_gate(unit.made, day_in_china(at)),) if self.passed else ()
         return UnitInspected(
             quality=self.verdict,
             inspector=by,
             remark=self.remark,
+            gates=must_pass(*accepted),
             moved=here.to(Place(holder=here.place.holder, zone=zone)),
         )
 
@@ -351,6 +385,7 @@ class UnitInspected(Event[DeviceUnit]):
     inspector: str
     remark: str | None = None
     moved: Movement
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, quality=self.quality, place=self.moved.destination)
@@ -375,7 +410,7 @@ class ReserveUnit(Command[DeviceUnit]):
             return None
         unit.must_be(Lifecycle.IN_STOCK)
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date() + timedelta(days=self.shelf_life))
+        unit.must_not_be_expired(day_in_china(at) + timedelta(days=self.shelf_life))
         unit.must_be_disclosed_as_used(self.used_disclosed)
         return UnitReserved(
             order=self.order,
@@ -501,12 +536,13 @@ class ShipUnit(Command[DeviceUnit]):
         unit.must_be(Lifecycle.RESERVED)
         unit.must_belong_to(self.order)
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date())
-        product.must_be_registered_on(at.date())
+        unit.must_not_be_expired(day_in_china(at))
+        product.must_be_registered_on(day_in_china(at))
         return UnitShipped(
             shipment=self.shipment,
             order=self.order,
             customer=self.customer,
+            gates=must_pass(product.registration_gate(unit.made, day_in_china(at))),
             moved=unit.stock.to(Place(holder=self.shipment)),
         )
 
@@ -516,6 +552,7 @@ class UnitShipped(Event[DeviceUnit]):
     order: OrderId
     customer: CustomerId
     moved: Movement
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, lifecycle=Lifecycle.IN_TRANSIT, place=self.moved.destination)
@@ -566,7 +603,10 @@ class UnitDelivered(Event[DeviceUnit]):
 
 
 class PlaceUnit(Command[DeviceUnit]):
-    """Leave a unit with a customer without selling it: demo, loan, rental, consignment (U3, U4)."""
+    """Leave a unit with a customer without selling it: demo, loan, rental, consignment (U3, U4).
+
+    What is consigned is sold by its use, which nobody can refuse: licences are looked at here.
+    """
 
     allowed = (Role.SALES, Role.WAREHOUSE)
 
@@ -576,12 +616,20 @@ class PlaceUnit(Command[DeviceUnit]):
     """The number of the agreement; there is none without (U4)."""
     due_back: date
 
-    def decide(
+    def buyer_file(self) -> LicenceFileId:
+        return file_of(self.customer)
+
+    def own_file(self) -> LicenceFileId:
+        return OWN
+
+    def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
         self,
         unit: DeviceUnit,
         product: Product,
         customer: Customer,
         lot: Lot | None,
+        buyer_file: LicenceFile | None,
+        own_file: LicenceFile | None,
         at: datetime,
     ) -> UnitPlaced | None:
         there = Place(holder=self.customer)
@@ -597,10 +645,10 @@ class PlaceUnit(Command[DeviceUnit]):
             )
         unit.must_be(Lifecycle.IN_STOCK)
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date())
-        product.must_be_registered_on(at.date())
+        unit.must_not_be_expired(day_in_china(at))
+        product.must_be_registered_on(day_in_china(at))
         customer.must_be_served()
-        if self.due_back < at.date():
+        if self.due_back < day_in_china(at):
             raise Refused(
                 "placement.due_before_it_begins",
                 f"the unit would be due back on {self.due_back}, before it is placed",
@@ -612,6 +660,23 @@ class PlaceUnit(Command[DeviceUnit]):
             agreement=self.agreement,
             due_back=self.due_back,
             moved=unit.stock.to(there),
+            gates=self._gates(customer, product, buyer_file, own_file, day_in_china(at)),
+        )
+
+    def _gates(
+        self,
+        customer: Customer,
+        product: Product,
+        buyer_file: LicenceFile | None,
+        own_file: LicenceFile | None,
+        on: date,
+    ) -> tuple[GateEvaluated, ...]:
+        """LIC-3, LIC-4."""
+        if self.placement is not Placement.CONSIGNMENT:
+            return ()
+        goods = (product.gated,)
+        return must_pass(
+            buyer_gate(buyer_file, customer.kind_of, goods, on), seller_gate(own_file, goods, on)
         )
 
 
@@ -621,6 +686,8 @@ class UnitPlaced(Event[DeviceUnit]):
     agreement: str
     due_back: date
     moved: Movement
+    gates: tuple[GateEvaluated, ...] = ()
+    """Of what is consigned: LIC-3 and LIC-4, with what they saw."""
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
@@ -717,14 +784,15 @@ class SellPlacedUnit(Command[DeviceUnit]):
                 f"该器械未放置在 {self.customer}",
             )
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date())
+        unit.must_not_be_expired(day_in_china(at))
         unit.must_be_disclosed_as_used(self.used_disclosed)
-        product.must_be_registered_on(at.date())
+        product.must_be_registered_on(day_in_china(at))
         sold = PlacedUnitSold(
             order=self.order,
             customer=self.customer,
             placement_before=unit.placement,
             disclosed_as_used=unit.used,
+            gates=must_pass(product.registration_gate(unit.made, day_in_china(at))),
             stock=unit.stock,
         )
         with_it = self.model_copy(update={"system": id})
@@ -737,6 +805,7 @@ class PlacedUnitSold(Event[DeviceUnit]):
     placement_before: Placement
     disclosed_as_used: bool
     stock: Stock
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(
@@ -763,7 +832,7 @@ class InstallUnit(Command[DeviceUnit]):
     def decide(self, unit: DeviceUnit, lot: Lot | None, by: str, at: datetime) -> UnitInstalled:
         unit.must_be(Lifecycle.AT_SITE)
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date())
+        unit.must_not_be_expired(day_in_china(at))
         return UnitInstalled(
             customer=unit.customer,
             department=self.department,
@@ -800,7 +869,8 @@ class AcceptInstallation(Command[DeviceUnit]):
             customer=unit.customer,
             accepted_by=self.accepted_by,
             # Only the first acceptance starts it: moving a unit does not make it younger.
-            warranty_until=unit.warranty_until or months_after(at.date(), self.warranty_months),
+            warranty_until=unit.warranty_until
+            or months_after(day_in_china(at), self.warranty_months),
             evidence=self.evidence,
         )
 
@@ -854,7 +924,7 @@ class ConsumeUnit(Command[DeviceUnit]):
         unit.must_be(Lifecycle.AT_SITE)
         unit.must_be_a_part_of(None)
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date())
+        unit.must_not_be_expired(day_in_china(at))
         if unit.owner is None:
             raise Refused(
                 "unit.still_ours",
@@ -906,10 +976,12 @@ class LiftUnitHold(Command[DeviceUnit]):
     hold: Text
     reason: Text
 
-    def decide(self, unit: DeviceUnit, lot: Lot | None) -> UnitHoldLifted | None:
+    def decide(self, unit: DeviceUnit, lot: Lot | None, at: datetime) -> UnitHoldLifted | None:
         if self.hold not in unit.holds:
             return None
         unit.must_be_alive()
+        if self.hold == EXPIRED:
+            unit.must_not_be_expired(day_in_china(at))
         if lot is not None and self.hold in lot.marks:
             raise Refused(
                 "unit.held_with_its_lot",
@@ -925,6 +997,33 @@ class UnitHoldLifted(Event[DeviceUnit]):
 
     def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
         return replace(unit, holds=unit.holds - {self.hold})
+
+
+class WatchUnitExpiry(Command[DeviceUnit]):
+    """Say that a unit without a lot is near its expiry; lock it when that has passed (LIC-6)."""
+
+    allowed = ()
+
+    def decide(self, unit: DeviceUnit, at: datetime) -> tuple[Event[DeviceUnit], ...] | None:
+        day, expires = day_in_china(at), unit.expires
+        if expires is None or EXPIRED in unit.holds or unit.lifecycle in TERMINAL:
+            return None
+        if expires.last_day < day:
+            return UnitExpired(expires=expires), UnitHeld(hold=EXPIRED, reason=expired_on(expires))
+        if unit.near_expiry or day < near_from(expires):
+            return None
+        return (UnitNearExpiry(expires=expires),)
+
+
+class UnitNearExpiry(Event[DeviceUnit]):
+    expires: PartialDate
+
+    def apply(self, unit: DeviceUnit, /) -> DeviceUnit:
+        return replace(unit, near_expiry=True)
+
+
+class UnitExpired(Event[DeviceUnit]):
+    expires: PartialDate
 
 
 # Coming back --------------------------------------------------------------------------------------
@@ -1118,10 +1217,10 @@ class FitPart(Command[DeviceUnit]):
     ) -> PartFitted:
         unit.must_be(Lifecycle.IN_STOCK)
         unit.must_be_usable(lot)
-        unit.must_not_be_expired(at.date())
+        unit.must_not_be_expired(day_in_china(at))
         unit.must_be_a_single_part()
         unit.must_be_disclosed_as_used(self.used_disclosed)
-        product.must_be_registered_on(at.date())
+        product.must_be_registered_on(day_in_china(at))
         return PartFitted(
             system=self.system,
             customer=self.customer,

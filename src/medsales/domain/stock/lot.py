@@ -7,8 +7,11 @@ from datetime import date, datetime, timedelta
 
 from pydantic import Field
 
+from medsales.domain.governance.expiry import days_before
+from medsales.domain.governance.licence import GateEvaluated, LicenceFile, must_pass, supplier_gate
 from medsales.domain.ids import (
     CustomerId,
+    LicenceFileId,
     LotId,
     OrderId,
     ProductId,
@@ -20,16 +23,22 @@ from medsales.domain.stock.movement import Movement, Place, Stock
 from medsales.domain.stock.product import Product, TrackedBy
 from medsales.domain.stock.warehouse import Warehouse, Zone
 from medsales.domain.udi import ScannedUdi, Udi
-from medsales.domain.values import Days, PartialDate, Quantity
+from medsales.domain.values import Days, PartialDate, Quantity, day_in_china
 
 LONGEST_KEY = 60
 """Characters; GS1, HIBC and MA allow no serial or lot number of more than 20."""
+NEAR_EXPIRY = 180
+"""Days before expiry at which stock is said to be near it (近效期; GSP art. 51, item 6)."""
+EXPIRED = "expired 过期"
+"""The hold that expiry itself puts on goods; it is not lifted while the goods are expired."""
 
 
 @dataclass(frozen=True)
 class Lot(Aggregate):
     product: ProductId | None = None
     expires: PartialDate | None = None
+    made: PartialDate | None = None
+    near_expiry: bool = False
     holds: frozenset[str] = frozenset()
     deliveries: dict[str, LotReceived] = field(default_factory=dict)
     amounts: dict[Place, int] = field(default_factory=dict)
@@ -104,6 +113,11 @@ class Lot(Aggregate):
         return replace(self, reserved={key: n for key, n in reserved.items() if n})
 
 
+def near_from(expires: PartialDate) -> date:
+    """The first day on which goods are near their expiry."""
+    return days_before(expires.last_day, NEAR_EXPIRY)
+
+
 def mark_of(hold: str) -> str:
     """The hold of a unit that follows from a hold of its lot."""
     return f"{hold} (whole lot 整批)"
@@ -161,7 +175,7 @@ class LotOpened(Event[Lot]):
     manufactured: PartialDate | None = None
 
     def apply(self, lot: Lot, /) -> Lot:
-        return replace(lot, product=self.product, expires=self.expires)
+        return replace(lot, product=self.product, expires=self.expires, made=self.manufactured)
 
 
 class ReceiveLot(Command[Lot]):
@@ -175,6 +189,8 @@ class ReceiveLot(Command[Lot]):
     quantity: Quantity
     delivery: Text
     """The supplier's delivery note; a note is received once."""
+    supplier_file: LicenceFileId | None = None
+    """The file of the supplier: where it is given, supplier and product must be approved."""
 
     def begins(self) -> LotId:
         if not self.udi.lot:
@@ -193,8 +209,14 @@ class ReceiveLot(Command[Lot]):
                 f"随货同行单 {self.delivery} 已收货 {moved.quantity}",
             )
 
-    def decide(
-        self, lot: Lot, id: LotId, product: Product, warehouse: Warehouse
+    def decide(  # noqa: PLR0913, PLR0917 - each is a part of what is decided about
+        self,
+        lot: Lot,
+        id: LotId,
+        product: Product,
+        warehouse: Warehouse,
+        supplier_file: LicenceFile | None,
+        at: datetime,
     ) -> tuple[Event[Lot], ...] | None:
         if self.delivery in lot.deliveries:
             self._must_be_the_same(lot.deliveries[self.delivery])
@@ -208,6 +230,8 @@ class ReceiveLot(Command[Lot]):
         received = LotReceived(
             udi=self.udi,
             delivery=self.delivery,
+            supplier_file=self.supplier_file,
+            gates=supplied_by(self.supplier_file, supplier_file, product, at),
             moved=Movement(
                 product=self.product,
                 lot=id,
@@ -218,10 +242,22 @@ class ReceiveLot(Command[Lot]):
         return (opened, received) if opened else (received,)
 
 
+def supplied_by(
+    id: LicenceFileId | None, file: LicenceFile | None, product: Product, at: datetime
+) -> tuple[GateEvaluated, ...]:
+    """LIC-1, LIC-2: supplier and product were approved; nothing where no file was named."""
+    if id is None:
+        return ()
+    day = day_in_china(at)
+    return must_pass(supplier_gate(file, (product.gated,), day), product.approval_gate(day))
+
+
 class LotReceived(Event[Lot]):
     udi: Udi
     delivery: str
     moved: Movement
+    supplier_file: LicenceFileId | None = None
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, lot: Lot, /) -> Lot:
         arrived = lot.with_moved(self.moved)
@@ -240,7 +276,15 @@ class InspectLot(Command[Lot]):
     passed: bool
     remark: Text | None = None
 
-    def decide(self, lot: Lot, id: LotId, warehouse: Warehouse, by: str) -> LotInspected:
+    def decide(  # noqa: PLR0913, PLR0917 - each is a part of what is decided about
+        self,
+        lot: Lot,
+        id: LotId,
+        warehouse: Warehouse,
+        product: Product,
+        by: str,
+        at: datetime,
+    ) -> LotInspected:
         verdict = Zone.QUALIFIED if self.passed else Zone.UNQUALIFIED
         if self.zone not in (Zone.PENDING, Zone.RETURNS):
             raise Refused(
@@ -251,10 +295,12 @@ class InspectLot(Command[Lot]):
         warehouse.must_separate(verdict)
         here = Place(holder=self.warehouse, zone=self.zone)
         lot.must_have(here, self.quantity)
+        accepted = (product.registration_gate(lot.made, day_in_china(at)),) if self.passed else ()
         return LotInspected(
             passed=self.passed,
             inspector=by,
             remark=self.remark,
+            gates=must_pass(*accepted),
             moved=lot.stock(id, here, self.quantity).to(Place(holder=self.warehouse, zone=verdict)),
         )
 
@@ -264,6 +310,7 @@ class LotInspected(Event[Lot]):
     inspector: str
     remark: str | None = None
     moved: Movement
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, lot: Lot, /) -> Lot:
         return lot.with_moved(self.moved)
@@ -308,7 +355,7 @@ class ReserveLot(Command[Lot]):
 
     def decide(self, lot: Lot, id: LotId, at: datetime) -> LotReserved:
         lot.must_not_be_held()
-        lot.must_not_be_expired(at.date() + timedelta(days=self.shelf_life))
+        lot.must_not_be_expired(day_in_china(at) + timedelta(days=self.shelf_life))
         lot.must_have_free(self.warehouse, self.quantity)
         here = Place(holder=self.warehouse, zone=Zone.QUALIFIED)
         return LotReserved(order=self.order, stock=lot.stock(id, here, self.quantity))
@@ -358,13 +405,14 @@ class ShipLot(Command[Lot]):
 
     def decide(self, lot: Lot, id: LotId, product: Product, at: datetime) -> LotShipped:
         lot.must_not_be_held()
-        lot.must_not_be_expired(at.date())
-        product.must_be_registered_on(at.date())
+        lot.must_not_be_expired(day_in_china(at))
+        product.must_be_registered_on(day_in_china(at))
         lot.must_be_reserved(self.order, self.warehouse, self.quantity)
         here = lot.stock(id, Place(holder=self.warehouse, zone=Zone.QUALIFIED), self.quantity)
         return LotShipped(
             order=self.order,
             customer=self.customer,
+            gates=must_pass(product.registration_gate(lot.made, day_in_china(at))),
             reserved=here,
             moved=here.to(Place(holder=self.shipment)),
         )
@@ -376,6 +424,7 @@ class LotShipped(Event[Lot]):
     reserved: Stock
     """What had been set aside and now leaves."""
     moved: Movement
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, lot: Lot, /) -> Lot:
         left = lot.with_moved(self.moved)
@@ -470,9 +519,11 @@ class LiftLotHold(Command[Lot]):
     hold: Key
     reason: Text
 
-    def decide(self, lot: Lot) -> LotHoldLifted | None:
+    def decide(self, lot: Lot, at: datetime) -> LotHoldLifted | None:
         if self.hold not in lot.holds:
             return None
+        if self.hold == EXPIRED:
+            lot.must_not_be_expired(day_in_china(at))
         return LotHoldLifted(hold=self.hold, reason=self.reason)
 
 
@@ -482,6 +533,37 @@ class LotHoldLifted(Event[Lot]):
 
     def apply(self, lot: Lot, /) -> Lot:
         return replace(lot, holds=lot.holds - {self.hold})
+
+
+class WatchLotExpiry(Command[Lot]):
+    """Say that a lot is near its expiry; lock it when that has passed (LIC-6)."""
+
+    allowed = ()
+
+    def decide(self, lot: Lot, at: datetime) -> tuple[Event[Lot], ...] | None:
+        day, expires = day_in_china(at), lot.expires
+        if expires is None or EXPIRED in lot.holds:
+            return None
+        if expires.last_day < day:
+            return LotExpired(expires=expires), LotHeld(hold=EXPIRED, reason=expired_on(expires))
+        if lot.near_expiry or day < near_from(expires):
+            return None
+        return (LotNearExpiry(expires=expires),)
+
+
+def expired_on(expires: PartialDate) -> str:
+    return f"expired on {expires} 有效期至 {expires}"
+
+
+class LotNearExpiry(Event[Lot]):
+    expires: PartialDate
+
+    def apply(self, lot: Lot, /) -> Lot:
+        return replace(lot, near_expiry=True)
+
+
+class LotExpired(Event[Lot]):
+    expires: PartialDate
 
 
 class ScrapLot(Command[Lot]):

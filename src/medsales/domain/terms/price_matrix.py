@@ -1,61 +1,94 @@
-"""A price matrix: versions of list prices, each approved by somebody else before it counts."""
+"""A price matrix: versions of all prices, each approved by somebody else before its day comes.
+
+What the prices are, the sheets know (price_sheet.py); here is which version counts when, who wrote
+and who approved it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field
 
-from medsales.domain.ids import PriceMatrixId, ProductId
-from medsales.domain.kernel import Aggregate, Command, Event, Key, Refused, Role, Term, Text, Value
-from medsales.domain.parties.customer import CustomerTier
-from medsales.domain.values import Currency, Money, Quantity
+from medsales.domain.canonical import content_hash
+from medsales.domain.governance.approval import Case, RequestApproval, Verdict, VoidApproval
+from medsales.domain.ids import ApprovalId, PriceMatrixId, PriceSheetId, ProductId
+from medsales.domain.kernel import (
+    Aggregate,
+    Also,
+    Command,
+    Event,
+    Key,
+    Refused,
+    Role,
+    Term,
+    Text,
+    Value,
+)
+from medsales.domain.terms.price_sheet import (
+    CHUNK,
+    Buyer,
+    Candidate,
+    Index,
+    PriceCell,
+    PriceException,
+    PriceKind,
+    PriceSheet,
+    WriteSheet,
+    candidates,
+    discount,
+    faults,
+    indexed,
+    sheet_of,
+    sheets_for,
+)
+from medsales.domain.values import Currency, Evidence, Money, Quantity, day_in_china
 
+__all__ = ["Buyer", "PriceCell", "PriceException", "PriceKind", "PriceMatrix", "sheets_for"]
 
-class PriceCell(Value):
-    """One price: for a product, from a quantity on, in one region or any, for one tier or any."""
-
-    product: ProductId
-    price: Money
-    region: Text | None = None
-    tier: CustomerTier | None = None
-    min_quantity: Quantity = 1
-
-    @property
-    def scope(self) -> tuple[str, str | None, str | None, int]:
-        return (self.product, self.region, self.tier, self.min_quantity)
-
-    def fits(self, region: str, tier: CustomerTier, quantity: int) -> bool:
-        return (
-            self.region in (None, region)
-            and self.tier in (None, tier)
-            and self.min_quantity <= quantity
-        )
-
-    @property
-    def rank(self) -> tuple[bool, bool, int]:
-        """P4: tier before region before list price; among equals the highest quantity break."""
-        return (self.tier is not None, self.region is not None, self.min_quantity)
-
-    @property
-    def rule(self) -> str:
-        """Which rule this is, as the rule path of a price says it."""
-        where = f"region {self.region}" if self.region else "any region"
-        who = f"tier {self.tier}" if self.tier else "any tier"
-        return f"{who}, {where}, from {self.min_quantity}"
-
-
-Cells = Annotated[tuple[PriceCell, ...], Field(min_length=1, max_length=100_000)]
+Cells = Annotated[tuple[PriceCell, ...], Field(min_length=1, max_length=CHUNK)]
 
 
 class VersionStatus(Term):
     DRAFT = "draft", "草稿"
     IN_REVIEW = "in_review", "审核中"
     APPROVED = "approved", "已批准"
+    SCHEDULED = "scheduled", "待生效"
+    EFFECTIVE = "effective", "已生效"
+    SUPERSEDED = "superseded", "已被取代"
+    SUSPENDED = "suspended", "已暂停"
     DISCARDED = "discarded", "已废弃"
     REVOKED = "revoked", "已撤销"
+
+
+COUNTING = (
+    VersionStatus.SCHEDULED,
+    VersionStatus.EFFECTIVE,
+    VersionStatus.SUPERSEDED,
+    VersionStatus.SUSPENDED,
+)
+"""Those of which the latest begun rules a day. By the day, not by the status: a timer that comes
+late never gives a wrong price."""
+
+
+class Header(Value):
+    """What the hash of a version begins with."""
+
+    price_matrix: str
+    version: int
+    effective_from: date
+    effective_until: date | None
+
+
+class Chunk(Value):
+    """What the hash of a version goes on with: some cells, after all that was written before."""
+
+    before: str
+    cells: tuple[PriceCell, ...]
 
 
 @dataclass(frozen=True)
@@ -63,8 +96,43 @@ class MatrixVersion:
     number: int
     authors: frozenset[str]
     effective_from: date
-    cells: dict[ProductId, tuple[PriceCell, ...]]
+    cells: dict[ProductId, tuple[PriceCell, ...]] = field(default_factory=dict)
+    """Only where it was written before there were sheets."""
     status: VersionStatus = VersionStatus.DRAFT
+    effective_until: date | None = None
+    """The last day it counts, if it ends before the next one begins."""
+    edition: int = 1
+    """How many times it has been written anew, and once more; sheets name it."""
+    content_hash: str = ""
+    approval: ApprovalId | None = None
+    """The one it waits for, or waited for last."""
+    deepest_discount: Decimal = Decimal(0)
+    """In percent off the list price that was in force when it was written."""
+    below_floor: bool = False
+
+    @property
+    def order(self) -> tuple[date, int]:
+        """Which of two versions counts: the one that begins later, then the one written later."""
+        return (self.effective_from, self.number)
+
+    def hashed(self, id: str) -> str:
+        if self.content_hash:
+            return self.content_hash
+        cells = tuple(cell for some in self.cells.values() for cell in some)
+        return hashed(self.header(id), cells)
+
+    def header(self, id: str) -> str:
+        return header(id, self.number, self.effective_from, self.effective_until)
+
+
+def header(id: str, number: int, since: date, until: date | None) -> str:
+    return content_hash(
+        Header(price_matrix=id, version=number, effective_from=since, effective_until=until)
+    )
+
+
+def hashed(before: str, cells: tuple[PriceCell, ...]) -> str:
+    return content_hash(Chunk(before=before, cells=cells))
 
 
 class PriceFound(Value):
@@ -73,13 +141,28 @@ class PriceFound(Value):
     price: Money
     version: int
     path: tuple[str, ...]
+    floor: Money | None = None
+    """Of the cell, or of the next more general one that has any."""
+    rule: PriceKind = PriceKind.LIST
+    exception: str | None = None
+    """The name of the exception that lets it lie below its floor."""
+    sheet: PriceSheetId | None = None
+    """Where the exception is counted; none without one."""
+    valid_until: date | None = None
+    """The last day it holds, as far as is known by now."""
 
 
 @dataclass(frozen=True)
 class PriceMatrix(Aggregate):
+    """Prices, version by version."""
+
     code: str = ""
     currency: str = ""
+    currencies: tuple[str, ...] = ()
+    """All of them, the main one first."""
     versions: dict[int, MatrixVersion] = field(default_factory=dict)
+    requests: int = 0
+    """How many times a version has been submitted."""
 
     def version(self, number: int) -> MatrixVersion:
         if number not in self.versions:
@@ -101,162 +184,487 @@ class PriceMatrix(Aggregate):
             )
         return version
 
+    def among(self, *statuses: VersionStatus) -> list[MatrixVersion]:
+        """In the order in which they count."""
+        found = (version for version in self.versions.values() if version.status in statuses)
+        return sorted(found, key=lambda version: version.order)
+
     def in_force(self, on: date) -> MatrixVersion | None:
-        """The approved version that began last on or before a day (P3: never two at once)."""
-        begun = [
-            version
-            for version in self.versions.values()
-            if version.status is VersionStatus.APPROVED and version.effective_from <= on
-        ]
-        return max(
-            begun, key=lambda version: (version.effective_from, version.number), default=None
+        """The version that rules a day, if any: the last begun (P3: never two at once).
+
+        It may be suspended, or have ended: then nothing has a price that day.
+        """
+        begun = [version for version in self.among(*COUNTING) if version.effective_from <= on]
+        return begun[-1] if begun else None
+
+    def price(  # noqa: PLR0913, PLR0917 - what a price depends on
+        self,
+        sheets: Iterable[PriceSheet | None],
+        product: ProductId,
+        family: str | None,
+        buyer: Buyer,
+        quantity: int,
+        on: date,
+        currency: str | None = None,
+    ) -> PriceFound:
+        """The price of one piece and its rule path; a pure function of its arguments (P6).
+
+        `sheets` are those of `sheets_for`; others among them do no harm.
+        """
+        version = self._must_have_prices(on)
+        fitting = (
+            candidates(
+                _places(version, sheets, product, family),
+                buyer,
+                quantity,
+                on,
+                currency or self.currency,
+            )
+            if version
+            else iter(())
+        )
+        best = next((each for each in fitting if sells(each, quantity, on)), None)
+        if version is None or best is None:
+            raise self._no_price(product, buyer, quantity, on)
+        others = tuple(fitting)
+        must_not_undercut(best.cell, others)
+        return self._found(version, best, others)
+
+    def _must_have_prices(self, on: date) -> MatrixVersion | None:
+        version = self.in_force(on)
+        if version and version.status is VersionStatus.SUSPENDED:
+            raise Refused(
+                "price.suspended",
+                f"the prices of {on} are suspended: version {version.number} of {self.code}",
+                f"{on} 的价格已暂停: {self.code} 第 {version.number} 版",
+            )
+        ended = version and version.effective_until and version.effective_until < on
+        return None if ended else version
+
+    def _no_price(self, product: ProductId, buyer: Buyer, quantity: int, on: date) -> Refused:
+        return Refused(
+            "price.none",
+            f"{self.code} has no price for {quantity} of {product}"
+            f" in {buyer.region}, tier {buyer.tier}, on {on}",
+            f"{self.code} 中没有 {product} 的价格"
+            f" ({buyer.region}, {buyer.tier.zh}, {on}, 数量 {quantity})",
         )
 
-    def price(
-        self, product: ProductId, region: str, tier: CustomerTier, quantity: int, on: date
+    def _found(
+        self, version: MatrixVersion, best: Candidate, others: Iterable[Candidate]
     ) -> PriceFound:
-        """The price of one piece and its rule path; a pure function of its arguments (P6)."""
-        version = self.in_force(on)
-        cells = version.cells.get(product, ()) if version else ()
-        fitting = [cell for cell in cells if cell.fits(region, tier, quantity)]
-        if version is None or not fitting:
-            raise Refused(
-                "price.none",
-                f"{self.code} has no price for {quantity} of {product}"
-                f" in {region}, tier {tier}, on {on}",
-                f"{self.code} 中没有 {product} 的价格 ({region}, {tier.zh}, {on}, 数量 {quantity})",
-            )
-        best = max(fitting, key=lambda cell: cell.rank)
+        cell, exception = best.cell, best.cell.exception
+        floors = (each.cell.floor for each in others if each.cell.floor)
         path = (
             f"{self.code} version {version.number}",
             f"since {version.effective_from}",
-            best.rule,
+            cell.sentence.en,
         )
-        return PriceFound(price=best.price, version=version.number, path=path)
+        allowed = (f"exception {exception.name} until {exception.until}",) if exception else ()
+        return PriceFound(
+            price=cell.price,
+            version=version.number,
+            path=(*path, *allowed),
+            floor=cell.floor or next(floors, None),
+            rule=cell.rule,
+            exception=exception.name if exception else None,
+            sheet=sheet_of(PriceMatrixId.of(self.code), cell) if exception else None,
+            valid_until=self._last_day(version, cell),
+        )
 
-    def must_take(self, cells: tuple[PriceCell, ...]) -> None:
-        """P3, P8: one price per scope, all in the currency of the matrix."""
-        scopes: set[object] = set()
+    def _last_day(self, version: MatrixVersion, cell: PriceCell) -> date | None:
+        following = [v for v in self.among(*COUNTING) if v.order > version.order]
+        ends = [
+            version.effective_until,
+            cell.valid_until,
+            cell.exception.until if cell.exception else None,
+            date.fromordinal(following[0].effective_from.toordinal() - 1) if following else None,
+        ]
+        return min((day for day in ends if day), default=None)
+
+    def must_take(self, cells: Iterable[PriceCell]) -> None:
+        """P5, P8: each cell for itself; what stands beside what, the sheets judge."""
         for cell in cells:
-            if cell.price.currency != self.currency or cell.price.amount < 0:
-                raise Refused(
-                    "matrix.price_wrong",
-                    f"{cell.product} ({cell.rule}): {cell.price} is not a price in {self.currency}",
-                    f"{cell.product} ({cell.rule}): {cell.price} 不是 {self.currency} 价格",
-                )
-            if cell.scope in scopes:
-                raise Refused(
-                    "matrix.cells_overlap",
-                    f"two prices for {cell.product}, {cell.rule}",
-                    f"{cell.product} ({cell.rule}) 有两个价格",
-                )
-            scopes.add(cell.scope)
+            for fault in faults(cell, self.currencies):
+                raise fault.refusal(cell)
+
+    def superseded_if(self, *running: MatrixVersion) -> tuple[int, ...]:
+        """Which versions no longer count for today when these run: all but the last begun."""
+        others = self.among(VersionStatus.EFFECTIVE, VersionStatus.SUSPENDED)
+        known = {version.number: version for version in (*others, *running)}
+        last = max(known.values(), key=lambda version: version.order)
+        held = {v.number for v in self.among(VersionStatus.SUSPENDED)} - {r.number for r in running}
+        return tuple(sorted(known.keys() - held - {last.number}))
+
+    def restored_without(self, number: int) -> tuple[int, ...]:
+        """Which version counts again when an effective or suspended one goes."""
+        begun = (VersionStatus.EFFECTIVE, VersionStatus.SUPERSEDED, VersionStatus.SUSPENDED)
+        left = [version for version in self.among(*begun) if version.number != number]
+        superseded = left and left[-1].status is VersionStatus.SUPERSEDED
+        return (left[-1].number,) if superseded else ()
 
     def with_version(self, version: MatrixVersion) -> PriceMatrix:
         return replace(self, versions={**self.versions, version.number: version})
 
-    def with_status(self, number: int, status: VersionStatus) -> PriceMatrix:
-        return self.with_version(replace(self.versions[number], status=status))
+    def with_status(self, status: VersionStatus, *numbers: int) -> PriceMatrix:
+        changed = {n: replace(self.versions[n], status=status) for n in numbers}
+        return replace(self, versions={**self.versions, **changed})
+
+
+def _places(
+    version: MatrixVersion,
+    sheets: Iterable[PriceSheet | None],
+    product: ProductId,
+    family: str | None,
+) -> list[tuple[Index, PriceSheet | None]]:
+    """Where to look: the product's own sheet, then that of its family."""
+    if version.cells:
+        return [(indexed(version.cells.get(product, ())), None)]
+    serving = [sheet for sheet in sheets if sheet and sheet.serves(product, family)]
+    serving.sort(key=lambda sheet: sheet.product is None)
+    return [(sheet.cells(version.number, version.edition), sheet) for sheet in serving]
+
+
+def must_not_undercut(cell: PriceCell, others: Iterable[Candidate]) -> None:
+    """P5 where no sheet sees it: a product is cheaper than the floor of the list of its family."""
+    if cell.floor or cell.exception:
+        return
+    floors = (each.cell.floor for each in others if each.cell.rule is PriceKind.LIST)
+    for floor in floors:
+        if floor and cell.price.amount < floor.amount:
+            raise Refused(
+                "price.below_floor",
+                f"{cell.price} ({cell.sentence.en}) is below the floor {floor} of the list",
+                f"{cell.price} ({cell.sentence.zh}) 低于目录底价 {floor}",
+            )
+
+
+def sells(candidate: Candidate, quantity: int, on: date) -> bool:
+    """P5: an exception is over when its last day or its last piece is gone."""
+    exception = candidate.cell.exception
+    if exception is None:
+        return True
+    left = candidate.sheet.left_of(exception) if candidate.sheet else exception.max_quantity
+    return on <= exception.until and quantity <= left
 
 
 def by_product(cells: tuple[PriceCell, ...]) -> dict[ProductId, tuple[PriceCell, ...]]:
     grouped: dict[ProductId, list[PriceCell]] = {}
     for cell in cells:
-        grouped.setdefault(cell.product, []).append(cell)
+        grouped.setdefault(cell.product or ProductId(""), []).append(cell)
     return {product: tuple(found) for product, found in grouped.items()}
 
 
 class OpenPriceMatrix(Command[PriceMatrix]):
-    """Begin a price matrix in one currency."""
+    """Begin a price matrix in one currency, or in several."""
 
     allowed = (Role.SALES, Role.MANAGER)
 
     code: Key
     name: Text
     currency: Currency
+    """The one that is meant where none is named."""
+    currencies: Annotated[tuple[Currency, ...], Field(max_length=20)] = ()
+    """Further ones."""
 
     def begins(self) -> PriceMatrixId:
         return PriceMatrixId.of(self.code)
 
     def decide(self, matrix: PriceMatrix) -> PriceMatrixOpened | None:
-        if matrix.code and matrix.currency == self.currency:
+        opened = PriceMatrixOpened(**self.model_dump())
+        if matrix.code and matrix.currencies == opened.all_currencies:
             return None
         if matrix.code:
             raise Refused(
                 "matrix.exists",
-                f"{self.code} is already a matrix in {matrix.currency}",
-                f"{self.code} 已是 {matrix.currency} 价格矩阵",
+                f"{self.code} is already a matrix in {'/'.join(matrix.currencies)}",
+                f"{self.code} 已是 {'/'.join(matrix.currencies)} 价格矩阵",
             )
-        return PriceMatrixOpened(code=self.code, name=self.name, currency=self.currency)
+        return opened
 
 
 class PriceMatrixOpened(Event[PriceMatrix]):
     code: str
     name: str
     currency: str
+    currencies: tuple[str, ...] = ()
+
+    @property
+    def all_currencies(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.currency, *self.currencies)))
 
     def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
-        return replace(matrix, code=self.code, currency=self.currency)
+        return replace(
+            matrix, code=self.code, currency=self.currency, currencies=self.all_currencies
+        )
 
 
-class DraftVersion(Command[PriceMatrix]):
+# Writing a version --------------------------------------------------------------------------------
+
+
+class WritesCells(Command[PriceMatrix]):
+    """A command that brings prices; the sheets it touches have their say in the same decision.
+
+    How deep a discount is, the prices of now say (P2), not those of a day somebody chooses.
+    """
+
+    cells: Cells
+
+    def sheets(self, id: str) -> tuple[PriceSheetId, ...]:
+        return tuple(self.by_sheet(id))
+
+    def by_sheet(self, id: str) -> dict[PriceSheetId, list[PriceCell]]:
+        grouped: dict[PriceSheetId, list[PriceCell]] = {}
+        for cell in self.cells:
+            grouped.setdefault(sheet_of(id, cell), []).append(cell)
+        return grouped
+
+    def written(self, id: str, version: int, edition: int) -> tuple[Also, ...]:
+        return tuple(
+            Also(
+                sheet,
+                WriteSheet(
+                    price_matrix=PriceMatrixId(id),
+                    version=version,
+                    edition=edition,
+                    cells=tuple(cells),
+                ),
+            )
+            for sheet, cells in self.by_sheet(id).items()
+        )
+
+    def deepest(
+        self,
+        matrix: PriceMatrix,
+        id: str,
+        sheets: Iterable[PriceSheet | None],
+        on: date,
+        draft: MatrixVersion | None = None,
+    ) -> Decimal:
+        """P2: the deepest discount off the list price in force; new products off their own list.
+
+        Also of what the draft has said before: a list price may come after its special prices.
+        """
+        version = matrix.in_force(on)
+        bases: dict[tuple[str, str], Money] = {}
+        written: list[PriceCell] = []
+        for cells, sheet in zip(self.by_sheet(id).values(), sheets, strict=True):
+            before = _written(draft, sheet, cells[0])
+            written += (*before, *cells)
+            bases |= list_prices((*before, *cells))
+            bases |= list_prices(_written(version, sheet, cells[0]))
+        found = (
+            discount(cell.price, base)
+            for cell in written
+            if (base := bases.get((cell.subject, cell.price.currency)))
+        )
+        return max(found, default=Decimal(0))
+
+
+def _written(
+    version: MatrixVersion | None, sheet: PriceSheet | None, cell: PriceCell
+) -> tuple[PriceCell, ...]:
+    """What a version says beside such a cell."""
+    if version is None:
+        return ()
+    if version.cells:
+        return version.cells.get(cell.product or ProductId(""), ())
+    index = sheet.cells(version.number, version.edition) if sheet else {}
+    return tuple(cell for some in index.values() for cell in some)
+
+
+def list_prices(cells: Iterable[PriceCell]) -> dict[tuple[str, str], Money]:
+    """What a single piece costs everybody, by product or family and currency."""
+    found: dict[tuple[str, str], PriceCell] = {}
+    for cell in cells:
+        key = (cell.subject, cell.price.currency)
+        if cell.rule is PriceKind.LIST:
+            known = found.setdefault(key, cell)
+            found[key] = min(known, cell, key=lambda each: each.min_quantity)
+    return {key: cell.price for key, cell in found.items()}
+
+
+def must_be_days(since: date, until: date | None) -> None:
+    if until and until < since:
+        raise Refused(
+            "matrix.days_wrong",
+            f"the last day {until} is before the first, {since}",
+            f"截止日期 {until} 早于起始日期 {since}",
+        )
+
+
+class DraftVersion(WritesCells):
     """Write a new version of all prices, to count from a day on once it is approved."""
 
     allowed = (Role.SALES, Role.MANAGER)
 
     effective_from: date
-    cells: Cells
+    effective_until: date | None = None
+    """The last day, if no price is to count after it."""
 
-    def decide(self, matrix: PriceMatrix, by: str) -> VersionDrafted:
+    def content(self, id: str, number: int) -> str:
+        """The hash of what it would write: what its approver will be shown."""
+        return hashed(header(id, number, self.effective_from, self.effective_until), self.cells)
+
+    def decide(
+        self,
+        matrix: PriceMatrix,
+        id: str,
+        by: str,
+        now: datetime,
+        sheets: tuple[PriceSheet | None, ...],
+    ) -> tuple[MatrixVersionDrafted | Also, ...]:
+        must_be_days(self.effective_from, self.effective_until)
         matrix.must_take(self.cells)
-        return VersionDrafted(
-            number=len(matrix.versions) + 1,
+        number = len(matrix.versions) + 1
+        drafted = MatrixVersionDrafted(
+            number=number,
             author=by,
             effective_from=self.effective_from,
-            cells=self.cells,
+            effective_until=self.effective_until,
+            cells=len(self.cells),
+            content_hash=self.content(id, number),
+            deepest_discount=self.deepest(matrix, id, sheets, day_in_china(now)),
+            below_floor=any(cell.exception for cell in self.cells),
         )
+        return drafted, *self.written(id, number, edition=1)
 
 
-class VersionDrafted(Event[PriceMatrix]):
+class MatrixVersionDrafted(Event[PriceMatrix]):
+    """The prices themselves are in the sheets."""
+
     number: int
     author: str
     effective_from: date
-    cells: tuple[PriceCell, ...]
+    effective_until: date | None = None
+    cells: int
+    """How many."""
+    content_hash: str
+    deepest_discount: Decimal
+    below_floor: bool
 
     def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
-        authors = frozenset((self.author,))
-        cells = by_product(self.cells)
-        return matrix.with_version(MatrixVersion(self.number, authors, self.effective_from, cells))
+        return matrix.with_version(
+            MatrixVersion(
+                self.number,
+                frozenset((self.author,)),
+                self.effective_from,
+                effective_until=self.effective_until,
+                content_hash=self.content_hash,
+                deepest_discount=self.deepest_discount,
+                below_floor=self.below_floor,
+            )
+        )
 
 
-class EditDraft(Command[PriceMatrix]):
+class AddCells(WritesCells):
+    """Write further prices into a draft: a large version comes in several commands."""
+
+    allowed = (Role.SALES, Role.MANAGER)
+
+    version: Quantity
+
+    def decide(
+        self,
+        matrix: PriceMatrix,
+        id: str,
+        by: str,
+        now: datetime,
+        sheets: tuple[PriceSheet | None, ...],
+    ) -> tuple[CellsAdded | Also, ...]:
+        draft = matrix.version_to_change(self.version, VersionStatus.DRAFT)
+        if draft.cells:
+            raise Refused(
+                "matrix.draft_old",
+                f"version {self.version} was begun before there were price sheets; write it anew",
+                f"第 {self.version} 版的草稿早于价格表页, 请重新编制",
+            )
+        matrix.must_take(self.cells)
+        added = CellsAdded(
+            number=self.version,
+            edition=draft.edition,
+            author=by,
+            cells=len(self.cells),
+            content_hash=hashed(draft.content_hash, self.cells),
+            deepest_discount=self.deepest(matrix, id, sheets, day_in_china(now), draft),
+            below_floor=any(cell.exception for cell in self.cells),
+        )
+        return added, *self.written(id, self.version, draft.edition)
+
+
+class CellsAdded(Event[PriceMatrix]):
+    number: int
+    edition: int
+    author: str
+    cells: int
+    content_hash: str
+    """Of all that has been written so far."""
+    deepest_discount: Decimal
+    """Of these cells."""
+    below_floor: bool
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        draft = matrix.versions[self.number]
+        return matrix.with_version(
+            replace(
+                draft,
+                authors=draft.authors | {self.author},
+                content_hash=self.content_hash,
+                deepest_discount=max(draft.deepest_discount, self.deepest_discount),
+                below_floor=draft.below_floor or self.below_floor,
+            )
+        )
+
+
+class EditDraft(WritesCells):
     """Write a draft anew; after submission nobody edits (P1)."""
 
     allowed = (Role.SALES, Role.MANAGER)
 
     version: Quantity
     effective_from: date
-    cells: Cells
+    effective_until: date | None = None
+    """The last day, if no price is to count after it."""
 
-    def decide(self, matrix: PriceMatrix, by: str) -> DraftEdited | None:
+    def decide(
+        self,
+        matrix: PriceMatrix,
+        id: str,
+        by: str,
+        now: datetime,
+        sheets: tuple[PriceSheet | None, ...],
+    ) -> tuple[MatrixVersionRewritten | Also, ...] | None:
         draft = matrix.version_to_change(self.version, VersionStatus.DRAFT)
+        must_be_days(self.effective_from, self.effective_until)
         matrix.must_take(self.cells)
-        written = (draft.effective_from, draft.cells)
-        if written == (self.effective_from, by_product(self.cells)):
+        before = header(id, self.version, self.effective_from, self.effective_until)
+        content = hashed(before, self.cells)
+        if content == draft.content_hash:
             return None
-        return DraftEdited(
+        rewritten = MatrixVersionRewritten(
             number=self.version,
+            edition=draft.edition + 1,
             author=by,
             effective_from=self.effective_from,
-            cells=self.cells,
+            effective_until=self.effective_until,
+            cells=len(self.cells),
+            content_hash=content,
+            deepest_discount=self.deepest(matrix, id, sheets, day_in_china(now)),
+            below_floor=any(cell.exception for cell in self.cells),
         )
+        return rewritten, *self.written(id, self.version, rewritten.edition)
 
 
-class DraftEdited(Event[PriceMatrix]):
+class MatrixVersionRewritten(Event[PriceMatrix]):
     number: int
+    edition: int
     author: str
     effective_from: date
-    cells: tuple[PriceCell, ...]
+    effective_until: date | None = None
+    cells: int
+    content_hash: str
+    deepest_discount: Decimal
+    below_floor: bool
 
     def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
         draft = matrix.versions[self.number]
@@ -265,85 +673,14 @@ class DraftEdited(Event[PriceMatrix]):
                 draft,
                 authors=draft.authors | {self.author},
                 effective_from=self.effective_from,
-                cells=by_product(self.cells),
+                effective_until=self.effective_until,
+                cells={},
+                edition=self.edition,
+                content_hash=self.content_hash,
+                deepest_discount=self.deepest_discount,
+                below_floor=self.below_floor,
             )
         )
-
-
-class SubmitVersion(Command[PriceMatrix]):
-    """Hand a draft in for approval; it can no longer be edited (P1)."""
-
-    allowed = (Role.SALES, Role.MANAGER)
-
-    version: Quantity
-
-    def decide(self, matrix: PriceMatrix) -> VersionSubmitted | None:
-        if matrix.version(self.version).status is VersionStatus.IN_REVIEW:
-            return None
-        matrix.version_to_change(self.version, VersionStatus.DRAFT)
-        return VersionSubmitted(number=self.version)
-
-
-class VersionSubmitted(Event[PriceMatrix]):
-    number: int
-
-    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
-        return matrix.with_status(self.number, VersionStatus.IN_REVIEW)
-
-
-class ApproveVersion(Command[PriceMatrix]):
-    """Approve a submitted version; nobody approves what he wrote himself (P2)."""
-
-    allowed = (Role.MANAGER,)
-
-    version: Quantity
-
-    def decide(self, matrix: PriceMatrix, by: str) -> VersionApproved | None:
-        version = matrix.version(self.version)
-        if version.status is VersionStatus.APPROVED:
-            return None
-        matrix.version_to_change(self.version, VersionStatus.IN_REVIEW)
-        if by in version.authors:
-            raise Refused(
-                "matrix.approver_is_author",
-                "a version is approved by somebody who did not write it",
-                "价格版本须由编制人以外的人批准",
-            )
-        return VersionApproved(
-            number=self.version, effective_from=version.effective_from, approver=by
-        )
-
-
-class VersionApproved(Event[PriceMatrix]):
-    number: int
-    effective_from: date
-    approver: str
-
-    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
-        return matrix.with_status(self.number, VersionStatus.APPROVED)
-
-
-class RejectVersion(Command[PriceMatrix]):
-    """Give a submitted version back to its authors."""
-
-    allowed = (Role.MANAGER,)
-
-    version: Quantity
-    reason: Text
-
-    def decide(self, matrix: PriceMatrix) -> VersionRejected | None:
-        if matrix.version(self.version).status is VersionStatus.DRAFT:
-            return None
-        matrix.version_to_change(self.version, VersionStatus.IN_REVIEW)
-        return VersionRejected(number=self.version, reason=self.reason)
-
-
-class VersionRejected(Event[PriceMatrix]):
-    number: int
-    reason: str
-
-    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
-        return matrix.with_status(self.number, VersionStatus.DRAFT)
 
 
 class DiscardDraft(Command[PriceMatrix]):
@@ -364,11 +701,258 @@ class DraftDiscarded(Event[PriceMatrix]):
     number: int
 
     def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
-        return matrix.with_status(self.number, VersionStatus.DISCARDED)
+        return matrix.with_status(VersionStatus.DISCARDED, self.number)
+
+
+# Approval -----------------------------------------------------------------------------------------
+
+
+class SubmitVersion(Command[PriceMatrix]):
+    """Hand a draft in for approval; it can no longer be edited (P1)."""
+
+    allowed = (Role.SALES, Role.MANAGER)
+
+    version: Quantity
+
+    def decide(self, matrix: PriceMatrix, id: str) -> tuple[VersionSubmitted | Also, ...] | None:
+        version = matrix.version(self.version)
+        if version.status is VersionStatus.IN_REVIEW and version.approval:
+            return None
+        # One that was in review before there were approvals is handed in again.
+        matrix.version_to_change(self.version, VersionStatus.DRAFT, VersionStatus.IN_REVIEW)
+        request = self._request(matrix, version, id)
+        submitted = VersionSubmitted(
+            number=self.version, approval=request.begins(), content_hash=request.content_hash
+        )
+        return submitted, Also(request.begins(), request)
+
+    def _request(self, matrix: PriceMatrix, version: MatrixVersion, id: str) -> RequestApproval:
+        return RequestApproval(
+            subject=id,
+            number=matrix.requests + 1,
+            version=self.version,
+            content_hash=version.hashed(id),
+            authors=tuple(sorted(version.authors)),
+            case=Case(
+                discount=max(version.deepest_discount, Decimal(0)),
+                flags=("below_floor",) if version.below_floor else (),
+            ),
+            title=f"{matrix.code} version {version.number} from {version.effective_from}",
+        )
+
+
+class VersionSubmitted(Event[PriceMatrix]):
+    number: int
+    approval: ApprovalId | None = None
+    """None where it was handed in before there were approvals."""
+    content_hash: Evidence | None = None
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        version = replace(
+            matrix.versions[self.number], status=VersionStatus.IN_REVIEW, approval=self.approval
+        )
+        return replace(matrix.with_version(version), requests=matrix.requests + 1)
+
+
+class WithdrawVersion(Command[PriceMatrix]):
+    """Take a submitted version back, to write it anew; its approval is void."""
+
+    allowed = (Role.SALES, Role.MANAGER)
+
+    version: Quantity
+    reason: Text
+
+    def decide(self, matrix: PriceMatrix) -> tuple[VersionWithdrawn | Also, ...] | None:
+        version = matrix.version(self.version)
+        if version.status is VersionStatus.DRAFT:
+            return None
+        matrix.version_to_change(self.version, VersionStatus.IN_REVIEW)
+        withdrawn = VersionWithdrawn(number=self.version, reason=self.reason)
+        if version.approval is None:
+            return (withdrawn,)
+        return withdrawn, Also(version.approval, VoidApproval(reason=self.reason))
+
+
+class VersionWithdrawn(Event[PriceMatrix]):
+    number: int
+    reason: str
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        return matrix.with_status(VersionStatus.DRAFT, self.number)
+
+
+class TakeVerdict(Command[PriceMatrix]):
+    """Hear what became of an approval; part of its last step."""
+
+    allowed = ()
+
+    verdict: Verdict
+
+    def decide(self, matrix: PriceMatrix) -> MatrixVersionApproved | VersionRejected | None:
+        verdict = self.verdict
+        version = matrix.version_to_change(verdict.version, VersionStatus.IN_REVIEW)
+        if (version.approval, version.hashed(PriceMatrixId.of(matrix.code))) != (
+            verdict.approval,
+            verdict.content_hash,
+        ):
+            raise Refused(
+                "matrix.verdict_stale",
+                f"{verdict.approval} is not about what version {verdict.version} says now",
+                f"{verdict.approval} 审批的并非第 {verdict.version} 版现有内容",
+            )
+        if not verdict.granted:
+            return VersionRejected(number=version.number, reason=verdict.reason or "")
+        return MatrixVersionApproved(
+            number=version.number,
+            approval=verdict.approval,
+            content_hash=verdict.content_hash,
+            approvers=verdict.approvers,
+        )
+
+
+class MatrixVersionApproved(Event[PriceMatrix]):
+    number: int
+    approval: ApprovalId
+    content_hash: str
+    approvers: tuple[str, ...]
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        return matrix.with_status(VersionStatus.APPROVED, self.number)
+
+
+class VersionRejected(Event[PriceMatrix]):
+    number: int
+    reason: str
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        return matrix.with_status(VersionStatus.DRAFT, self.number)
+
+
+# Its days -----------------------------------------------------------------------------------------
+
+
+class ScheduleVersion(Command[PriceMatrix]):
+    """Let an approved version count from its day on; a day in the past is said to be late (P7)."""
+
+    allowed = (Role.SALES, Role.MANAGER)
+
+    version: Quantity
+
+    def decide(
+        self, matrix: PriceMatrix, now: datetime
+    ) -> tuple[VersionScheduled | VersionStarted, ...] | None:
+        version = matrix.version(self.version)
+        if version.status in COUNTING:
+            return None
+        matrix.version_to_change(self.version, VersionStatus.APPROVED)
+        scheduled = VersionScheduled(
+            number=version.number,
+            effective_from=version.effective_from,
+            effective_until=version.effective_until,
+            late=version.effective_from < day_in_china(now),
+        )
+        if version.effective_from > day_in_china(now):
+            return (scheduled,)
+        return scheduled, started(matrix, version)
+
+
+def started(matrix: PriceMatrix, version: MatrixVersion) -> VersionStarted:
+    return VersionStarted(number=version.number, superseded=matrix.superseded_if(version))
+
+
+class VersionScheduled(Event[PriceMatrix]):
+    number: int
+    effective_from: date
+    effective_until: date | None = None
+    late: bool
+    """Whether its day was over: quotes that were issued keep their prices and are listed (P7)."""
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        return matrix.with_status(VersionStatus.SCHEDULED, self.number)
+
+
+class StartVersion(Command[PriceMatrix]):
+    """Note that the day of a scheduled version has come."""
+
+    allowed = ()
+
+    version: Quantity
+
+    def decide(self, matrix: PriceMatrix, at: datetime) -> VersionStarted | None:
+        version = matrix.version(self.version)
+        due = version.effective_from <= day_in_china(at)
+        if version.status is not VersionStatus.SCHEDULED or not due:
+            return None
+        return started(matrix, version)
+
+
+class VersionStarted(Event[PriceMatrix]):
+    number: int
+    superseded: tuple[int, ...] = ()
+    """Versions that no longer count for today; the version itself where a later one had begun."""
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        running = matrix.with_status(VersionStatus.EFFECTIVE, self.number)
+        return running.with_status(VersionStatus.SUPERSEDED, *self.superseded)
+
+
+class SuspendVersion(Command[PriceMatrix]):
+    """Stop selling at the prices in force until they are resumed or revoked."""
+
+    allowed = (Role.MANAGER,)
+
+    version: Quantity
+    reason: Text
+
+    def decide(self, matrix: PriceMatrix) -> VersionSuspended | None:
+        if matrix.version(self.version).status is VersionStatus.SUSPENDED:
+            return None
+        matrix.version_to_change(self.version, VersionStatus.EFFECTIVE)
+        return VersionSuspended(number=self.version, reason=self.reason)
+
+
+class VersionSuspended(Event[PriceMatrix]):
+    number: int
+    reason: str
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        return matrix.with_status(VersionStatus.SUSPENDED, self.number)
+
+
+class ResumeVersion(Command[PriceMatrix]):
+    """Sell at suspended prices again."""
+
+    allowed = (Role.MANAGER,)
+
+    version: Quantity
+    reason: Text
+
+    def decide(self, matrix: PriceMatrix) -> VersionResumed | None:
+        version = matrix.version(self.version)
+        if version.status in {VersionStatus.EFFECTIVE, VersionStatus.SUPERSEDED}:
+            return None
+        matrix.version_to_change(self.version, VersionStatus.SUSPENDED)
+        return VersionResumed(
+            number=self.version, reason=self.reason, superseded=matrix.superseded_if(version)
+        )
+
+
+class VersionResumed(Event[PriceMatrix]):
+    number: int
+    reason: str
+    superseded: tuple[int, ...] = ()
+    """The version itself, where another one had begun meanwhile."""
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        running = matrix.with_status(VersionStatus.EFFECTIVE, self.number)
+        return running.with_status(VersionStatus.SUPERSEDED, *self.superseded)
 
 
 class RevokeVersion(Command[PriceMatrix]):
-    """Take an approved version out of force; orders already placed keep their prices (D3)."""
+    """Take a version out for good; the one before it counts again, orders keep their prices (D3).
+
+    One that is in force is suspended first.
+    """
 
     allowed = (Role.MANAGER,)
 
@@ -378,13 +962,71 @@ class RevokeVersion(Command[PriceMatrix]):
     def decide(self, matrix: PriceMatrix) -> VersionRevoked | None:
         if matrix.version(self.version).status is VersionStatus.REVOKED:
             return None
-        matrix.version_to_change(self.version, VersionStatus.APPROVED)
-        return VersionRevoked(number=self.version, reason=self.reason)
+        version = matrix.version_to_change(
+            self.version,
+            VersionStatus.APPROVED,
+            VersionStatus.SCHEDULED,
+            VersionStatus.SUSPENDED,
+        )
+        suspended = version.status is VersionStatus.SUSPENDED
+        restored = matrix.restored_without(version.number) if suspended else ()
+        return VersionRevoked(number=self.version, reason=self.reason, restored=restored)
 
 
 class VersionRevoked(Event[PriceMatrix]):
     number: int
     reason: str
+    restored: tuple[int, ...] = ()
+    """The version that counts again."""
 
     def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
-        return matrix.with_status(self.number, VersionStatus.REVOKED)
+        left = matrix.with_status(VersionStatus.REVOKED, self.number)
+        return left.with_status(VersionStatus.EFFECTIVE, *self.restored)
+
+
+# As it was before there were sheets and approvals: these facts are no longer made -----------------
+
+
+class VersionDrafted(Event[PriceMatrix]):
+    """A draft with all its prices inside."""
+
+    number: int
+    author: str
+    effective_from: date
+    cells: tuple[PriceCell, ...]
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        authors = frozenset((self.author,))
+        cells = by_product(self.cells)
+        return matrix.with_version(MatrixVersion(self.number, authors, self.effective_from, cells))
+
+
+class DraftEdited(Event[PriceMatrix]):
+    """A draft written anew, with all its prices inside."""
+
+    number: int
+    author: str
+    effective_from: date
+    cells: tuple[PriceCell, ...]
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        draft = matrix.versions[self.number]
+        return matrix.with_version(
+            replace(
+                draft,
+                authors=draft.authors | {self.author},
+                effective_from=self.effective_from,
+                cells=by_product(self.cells),
+            )
+        )
+
+
+class VersionApproved(Event[PriceMatrix]):
+    """An approval by one person, which also let the version count from its day on."""
+
+    number: int
+    effective_from: date
+    approver: str
+
+    def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
+        return matrix.with_status(VersionStatus.SCHEDULED, self.number)

@@ -1,0 +1,503 @@
+"""What a customer owes or will: reservations of orders, invoices, cash and guarantees (K1, K3).
+
+An order reserves when it is confirmed; what is shipped moves from confirmed to shipped, what is
+billed from there into an invoice, and what is cancelled or returned ends. Nothing ends twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from medsales.domain.ids import CreditAccountId, CustomerId, OrderId
+from medsales.domain.kernel import Also, Command, Event, Key, Refused, Role, Term, Text
+from medsales.domain.terms.credit import (
+    NOTHING,
+    CreditAccount,
+    Guarantee,
+    Invoice,
+    Reservation,
+    must_not_be_negative,
+    without,
+)
+from medsales.domain.terms.credit_group import told_to_head
+from medsales.domain.values import Evidence, Money, day_in_china
+
+Happened = tuple[Event[CreditAccount] | Also, ...]
+MOST = Decimal(10) ** 13
+"""More than this is a typing error; it also keeps sums within the digits of Money."""
+
+
+class Stage(Term):
+    """How far an amount of an order has come on its way to an invoice."""
+
+    CONFIRMED = "confirmed", "已确认未发货"
+    SHIPPED = "shipped", "已发货未开票"
+
+
+class Ending(Term):
+    """Why a part of a reservation ends without an invoice."""
+
+    CANCELLED = "cancelled", "订单取消"
+    RETURNED = "returned", "退货"
+
+
+def must_be_bookable(account: CreditAccount, amount: Money) -> None:
+    must_not_be_negative(amount)
+    if abs(account.owed.get(amount.currency, NOTHING)) + amount.amount > MOST:
+        raise Refused(
+            "credit.amount_too_large",
+            f"{amount} is more than an account can hold",
+            f"{amount} 超出账户可记录的金额",
+        )
+
+
+def with_owed(account: CreditAccount, amount: Money, sign: int) -> dict[str, Decimal]:
+    before = account.owed.get(amount.currency, NOTHING)
+    return {**account.owed, amount.currency: before + sign * amount.amount}
+
+
+def with_reservation(
+    account: CreditAccount,
+    order: OrderId,
+    currency: str,
+    *,
+    confirmed: Decimal = NOTHING,
+    shipped: Decimal = NOTHING,
+) -> dict[OrderId, Reservation]:
+    """The reservations after these were added to that of the order; empty ones are gone."""
+    before = account.reservations.get(order, Reservation(currency))
+    after = replace(
+        before, confirmed=before.confirmed + confirmed, shipped=before.shipped + shipped
+    )
+    rest = without(account.reservations, order) if not after.is_open else account.reservations
+    return {**rest, order: after} if after.is_open else rest
+
+
+# Orders ------------------------------------------------------------------------------------------
+
+
+class ReserveCredit(Command[CreditAccount]):
+    """Take from the credit of a customer what a confirmed order will cost (K2, D4)."""
+
+    allowed = ()
+
+    order: OrderId
+    customer: CustomerId
+    amount: Money
+    used: bool = False
+    """The goods have been used already: the debt exists, whatever was agreed."""
+
+    def begins(self) -> CreditAccountId:
+        return CreditAccountId.of(self.customer.key)
+
+    def decide(
+        self,
+        account: CreditAccount,
+        id: CreditAccountId,
+        head: CreditAccount | None,
+        now: datetime,
+    ) -> Happened:
+        must_be_bookable(account, self.amount)
+        if self.order in account.reservations:
+            raise Refused(
+                "credit.reserved_already",
+                f"{self.order} has reserved already",
+                f"{self.order} 已占用信用额度",
+            )
+        if not self.used:
+            account.must_have_room(self.amount, day_in_china(now), head)
+        reserved = CreditReserved(
+            customer=self.customer,
+            order=self.order,
+            amount=self.amount,
+            stage=Stage.SHIPPED if self.used else Stage.CONFIRMED,
+        )
+        return reserved, *told_to_head(id, account, self.amount.currency, reserved)
+
+
+class CreditReserved(Event[CreditAccount]):
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+    stage: Stage
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        part = {self.stage.value: self.amount.amount}
+        return replace(
+            account,
+            customer=self.customer,
+            reservations=with_reservation(account, self.order, self.amount.currency, **part),
+            owed=with_owed(account, self.amount, +1),
+        )
+
+
+class MoveReservation(Command[CreditAccount]):
+    """Note that so much of an order has been shipped."""
+
+    allowed = ()
+
+    order: OrderId
+    amount: Money
+
+    def decide(self, account: CreditAccount) -> ReservationShipped:
+        must_be_reserved(account, self.order, Stage.CONFIRMED, self.amount)
+        return ReservationShipped(order=self.order, amount=self.amount)
+
+
+def left_of(account: CreditAccount, order: OrderId, stage: Stage) -> Decimal:
+    reservation = account.reservations.get(order)
+    if reservation is None:
+        return NOTHING
+    return reservation.confirmed if stage is Stage.CONFIRMED else reservation.shipped
+
+
+def must_be_reserved(account: CreditAccount, order: OrderId, stage: Stage, amount: Money) -> None:
+    """K3: what has ended does not end again."""
+    left = left_of(account, order, stage)
+    if amount.amount > left:
+        raise Refused(
+            "credit.more_than_reserved",
+            f"{left} of {order} is {stage.en}, not {amount}",
+            f"{order} {stage.zh}金额为 {left}, 不足 {amount}",
+        )
+
+
+class ReservationShipped(Event[CreditAccount]):
+    order: OrderId
+    amount: Money
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        amount, currency = self.amount.amount, self.amount.currency
+        return replace(
+            account,
+            reservations=with_reservation(
+                account, self.order, currency, confirmed=-amount, shipped=amount
+            ),
+        )
+
+
+class EndReservation(Command[CreditAccount]):
+    """End what an order reserved, as far as it is cancelled or came back (K3).
+
+    What has been billed is owed until a credit note says otherwise.
+    """
+
+    allowed = ()
+
+    order: OrderId
+    amount: Money
+    why: Ending
+
+    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened | None:
+        stage = Stage.CONFIRMED if self.why is Ending.CANCELLED else Stage.SHIPPED
+        ended = min(self.amount.amount, left_of(account, self.order, stage))
+        if not ended:
+            return None
+        event = ReservationEnded(
+            order=self.order,
+            amount=Money(amount=ended, currency=self.amount.currency),
+            stage=stage,
+            why=self.why,
+        )
+        return event, *told_to_head(id, account, self.amount.currency, event)
+
+
+class ReservationEnded(Event[CreditAccount]):
+    order: OrderId
+    amount: Money
+    stage: Stage
+    why: Ending
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        part = {self.stage.value: -self.amount.amount}
+        return replace(
+            account,
+            reservations=with_reservation(account, self.order, self.amount.currency, **part),
+            owed=with_owed(account, self.amount, -1),
+        )
+
+
+# Invoices and money, until receivables have streams of their own ---------------------------------
+
+
+class RecordInvoice(Command[CreditAccount]):
+    """Bill what has been shipped of an order: the reservation ends, the receivable begins (K3)."""
+
+    allowed = (Role.FINANCE,)
+
+    number: Key
+    """The number of the invoice, used once."""
+    order: OrderId
+    """What was shipped under it is billed."""
+    amount: Money
+    evidence: Evidence | None = None
+
+    def decide(self, account: CreditAccount) -> OrderInvoiced | None:
+        known = account.invoices.get(self.number)
+        if known is not None:
+            self._must_be_the_same(known)
+            return None
+        must_not_be_negative(self.amount)
+        must_be_reserved(account, self.order, Stage.SHIPPED, self.amount)
+        must_be_in_currency_of(account.reservations.get(self.order), self.amount)
+        return OrderInvoiced(
+            number=self.number, order=self.order, amount=self.amount, evidence=self.evidence
+        )
+
+    def _must_be_the_same(self, known: Invoice) -> None:
+        billed = Money(amount=known.billed, currency=known.currency)
+        if (known.order, billed) != (self.order, self.amount):
+            raise Refused(
+                "credit.invoice_taken",
+                f"the invoice {self.number} is another: {billed} for {known.order}",
+                f"发票 {self.number} 已用于 {known.order}, 金额 {billed}",
+            )
+
+
+def must_be_in_currency_of(part: Reservation | Invoice | Money | None, amount: Money) -> None:
+    if part is not None:
+        amount.must_be_in(part.currency)
+
+
+class OrderInvoiced(Event[CreditAccount]):
+    number: str
+    order: OrderId
+    amount: Money
+    evidence: str | None = None
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        billed, currency = self.amount.amount, self.amount.currency
+        invoice = Invoice(self.order, currency, billed=billed, open=billed)
+        return replace(
+            account,
+            reservations=with_reservation(account, self.order, currency, shipped=-billed),
+            invoices={**account.invoices, self.number: invoice},
+        )
+
+
+class Means(Term):
+    """By what an invoice is settled."""
+
+    PAYMENT = "payment", "付款"
+    UNAPPLIED_CASH = "unapplied_cash", "预收款核销"
+    CREDIT_NOTE = "credit_note", "贷项通知"
+
+
+class RecordSettlement(Command[CreditAccount]):
+    """Settle an invoice or a part of it: by a payment, cash on account, or a credit note (K5)."""
+
+    allowed = (Role.FINANCE,)
+
+    invoice: Key
+    """Its number."""
+    means: Means
+    reference: Key
+    """Of the payment or credit note, counted once; of the cash on account that is used."""
+    amount: Money
+    evidence: Evidence | None = None
+
+    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened | None:
+        invoice = account.invoices.get(self.invoice)
+        if invoice is None:
+            raise no_such("invoice", "发票", self.invoice)
+        must_be_in_currency_of(invoice, self.amount)
+        if self.means is not Means.UNAPPLIED_CASH and self.reference in invoice.references:
+            must_be_the_same_payment(
+                self.reference, invoice.references[self.reference], self.amount
+            )
+            return None
+        must_not_be_negative(self.amount)
+        if self.amount.amount > invoice.open:
+            raise more_than_open(self.invoice, invoice.open, self.amount)
+        if self.means is Means.UNAPPLIED_CASH:
+            must_be_on_account(account, self.reference, self.amount)
+        settled = InvoiceSettled(**self.model_dump(), order=invoice.order)
+        return settled, *told_to_head(id, account, self.amount.currency, settled)
+
+
+def must_be_the_same_payment(reference: str, known: Decimal, amount: Money) -> None:
+    """What is told twice is counted once; something else under its name is told to be so."""
+    if known != amount.amount:
+        raise Refused(
+            "credit.reference_taken",
+            f"{reference} was counted as {known} before, not as {amount}",
+            f"{reference} 已按 {known} 入账, 而非 {amount}",
+        )
+
+
+def no_such(what: str, zh: str, key: str) -> Refused:
+    return Refused("credit.no_such_part", f"there is no {what} {key}", f"没有{zh} {key}")
+
+
+def more_than_open(what: str, left: Decimal, amount: Money) -> Refused:
+    return Refused(
+        "credit.more_than_open",
+        f"{left} of {what} is open, not {amount}",
+        f"{what} 未结金额为 {left}, 不足 {amount}",
+    )
+
+
+def must_be_on_account(account: CreditAccount, reference: str, amount: Money) -> None:
+    cash = account.cash.get(reference)
+    if cash is None:
+        raise no_such("cash on account", "预收款", reference)
+    must_be_in_currency_of(cash, amount)
+    if amount.amount > cash.amount:
+        raise more_than_open(reference, cash.amount, amount)
+
+
+class InvoiceSettled(Event[CreditAccount]):
+    invoice: str
+    order: OrderId
+    means: Means
+    reference: str
+    amount: Money
+    evidence: str | None = None
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        invoice = account.invoices[self.invoice]
+        settled = replace(
+            invoice,
+            open=invoice.open - self.amount.amount,
+            references={**invoice.references, self.reference: self.amount.amount},
+        )
+        by_cash = self.means is Means.UNAPPLIED_CASH
+        return replace(
+            account,
+            invoices={**account.invoices, self.invoice: settled},
+            cash=with_cash(account, self.reference, self.amount, -by_cash),
+            # What is paid from cash on account was subtracted when the cash came.
+            owed=with_owed(account, self.amount, by_cash - 1),
+        )
+
+
+def with_cash(account: CreditAccount, reference: str, amount: Money, sign: int) -> dict[str, Money]:
+    if not sign:
+        return account.cash
+    before = account.cash.get(reference, Money(amount=NOTHING, currency=amount.currency))
+    return {**account.cash, reference: before + amount * sign}
+
+
+class RecordCash(Command[CreditAccount]):
+    """Note a payment that belongs to no invoice yet: an advance, or money of unclear purpose."""
+
+    allowed = (Role.FINANCE,)
+
+    reference: Key
+    """Of the payment, as the bank gives it; counted once."""
+    amount: Money
+    evidence: Evidence
+    """The statement of the bank."""
+
+    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened | None:
+        known = account.received.get(self.reference)
+        if known is not None:
+            must_be_in_currency_of(known, self.amount)
+            must_be_the_same_payment(self.reference, known.amount, self.amount)
+            return None
+        must_be_bookable(account, self.amount)
+        recorded = CashRecorded(**self.model_dump())
+        return recorded, *told_to_head(id, account, self.amount.currency, recorded)
+
+
+class CashRecorded(Event[CreditAccount]):
+    reference: str
+    amount: Money
+    evidence: str
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        return replace(
+            account,
+            cash=with_cash(account, self.reference, self.amount, +1),
+            received={**account.received, self.reference: self.amount},
+            owed=with_owed(account, self.amount, -1),
+        )
+
+
+class ReturnCash(Command[CreditAccount]):
+    """Pay cash on account back to the customer."""
+
+    allowed = (Role.FINANCE,)
+
+    reference: Key
+    """Of the payment it came by."""
+    amount: Money
+    evidence: Evidence
+    """The order to the bank."""
+
+    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened:
+        must_not_be_negative(self.amount)
+        must_be_on_account(account, self.reference, self.amount)
+        returned = CashReturned(**self.model_dump())
+        return returned, *told_to_head(id, account, self.amount.currency, returned)
+
+
+class CashReturned(Event[CreditAccount]):
+    reference: str
+    amount: Money
+    evidence: str
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        return replace(
+            account,
+            cash=with_cash(account, self.reference, self.amount, -1),
+            owed=with_owed(account, self.amount, +1),
+        )
+
+
+class RecordGuarantee(Command[CreditAccount]):
+    """Note that somebody else, mostly a bank, pays for the customer if it does not (K1)."""
+
+    allowed = (Role.FINANCE,)
+
+    number: Key
+    """Of the letter of guarantee."""
+    guarantor: Text
+    """Who pays."""
+    amount: Money
+    until: date
+    """The last day on which it counts."""
+    evidence: Evidence
+
+    def decide(self, account: CreditAccount) -> GuaranteeRecorded | None:
+        account.must_not_be_closed()
+        must_not_be_negative(self.amount)
+        recorded = GuaranteeRecorded(**self.model_dump())
+        return None if recorded.apply(account) == account else recorded
+
+
+class GuaranteeRecorded(Event[CreditAccount]):
+    number: str
+    guarantor: str
+    amount: Money
+    until: date
+    evidence: str
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        guarantee = Guarantee(self.amount, self.until)
+        return replace(account, guarantees={**account.guarantees, self.number: guarantee})
+
+
+class EndGuarantee(Command[CreditAccount]):
+    """Give a guarantee back before its last day."""
+
+    allowed = (Role.FINANCE,)
+
+    number: Key
+    """Of the letter of guarantee."""
+    reason: Text
+
+    def decide(self, account: CreditAccount) -> GuaranteeEnded:
+        if self.number not in account.guarantees:
+            raise no_such("guarantee", "保函", self.number)
+        return GuaranteeEnded(number=self.number, reason=self.reason)
+
+
+class GuaranteeEnded(Event[CreditAccount]):
+    number: str
+    reason: str
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        return replace(account, guarantees=without(account.guarantees, self.number))

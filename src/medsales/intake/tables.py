@@ -1,0 +1,260 @@
+"""Rows of a CSV or XLSX file, as they were written: nothing is rounded, guessed or calculated."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from unicodedata import normalize
+from zipfile import BadZipFile, ZipFile
+
+from openpyxl import load_workbook
+from openpyxl.utils import get_column_letter
+
+from medsales.domain.kernel import Sentence
+
+MIB = 1024 * 1024
+FILE = 16 * MIB
+UNPACKED = 192 * MIB
+"""What a spreadsheet of 100,000 rows needs, several times over; a bomb has no bottom."""
+MEMBERS = 500
+ROWS = 100_001
+COLUMNS = 50
+LONGEST = 500
+"""Characters of a cell."""
+DIGITS = 15
+"""A spreadsheet keeps no more of a number; what is longer has been rounded already."""
+AMOUNT = re.compile(r"-?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?")
+RAISED = re.compile("[²³¹⁰-₟①-⓿]")
+DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
+
+
+class Unreadable(Exception):
+    """The file as a whole cannot be read; says why in both languages."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.sentence = Sentence(en, zh)
+
+
+class Wrong(Exception):
+    """One cell does not say what it should; says why in both languages."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.sentence = Sentence(en, zh)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What stands in one cell of a file."""
+
+    value: Any
+    shown: int | None = None
+    """Decimals that the cell shows of its number; None for all of them."""
+    formula: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return self.value is None or (isinstance(self.value, str) and not self.value.strip())
+
+    def text(self) -> str:
+        """Raises Wrong for a number: it may have lost its leading zeros."""
+        self._must_be_written()
+        if isinstance(self.value, str):
+            return normalize("NFC", self.value.strip())
+        raise Wrong(
+            f"{self.value} is a number or date here; format the cell as text and type it again",
+            f"{self.value} 是数值或日期, 请将单元格设为文本格式后重新填写",
+        )
+
+    def word(self) -> str:
+        """A text in which width and case do not matter."""
+        self._must_be_written()
+        return normalize("NFKC", str(self.value)).strip()
+
+    def number(self) -> Decimal:
+        """Exactly what the cell shows. Raises Wrong where that is not what it holds."""
+        self._must_be_written()
+        if isinstance(self.value, str):
+            return self._typed_number()
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise Wrong(f"{self.value} is no number", f"{self.value} 不是数字")
+        exact = Decimal(repr(self.value))
+        if not exact.is_finite() or len(exact.normalize().as_tuple().digits) > DIGITS:
+            raise Wrong(
+                f"{self.value} has been rounded by the spreadsheet; round it yourself",
+                f"{self.value} 已被电子表格舍入, 请自行取整后填写",
+            )
+        if self.shown is not None and exact != round(exact, self.shown):
+            raise Wrong(
+                f"the cell shows {round(exact, self.shown)} and holds {exact}; round it yourself",
+                f"单元格显示 {round(exact, self.shown)}, 实际为 {exact}, 请自行取整后填写",
+            )
+        return exact
+
+    def _typed_number(self) -> Decimal:
+        typed = normalize("NFKC", self.value).strip()
+        # A raised 2 would otherwise become a digit like the others: 10² is not 102.
+        if not AMOUNT.fullmatch(typed) or any(RAISED.match(sign) for sign in self.value):
+            raise Wrong(
+                f"{self.value.strip()} is no number: write 1234.50",
+                f"{self.value.strip()} 不是数字, 请写作 1234.50",
+            )
+        try:
+            return Decimal(typed.replace(",", ""))
+        except InvalidOperation:
+            raise Wrong(f"{typed} is too long", f"{typed} 过长") from None
+
+    def count(self) -> int:
+        number = self.number()
+        if number != int(number):
+            raise Wrong(f"{number} is no whole number", f"{number} 不是整数")
+        return int(number)
+
+    def day(self) -> date:
+        self._must_be_written()
+        if isinstance(self.value, datetime) and self.value.time() == time():
+            return self.value.date()
+        if isinstance(self.value, date) and not isinstance(self.value, datetime):
+            return self.value
+        found = isinstance(self.value, str) and DAY.fullmatch(self.word())
+        try:
+            if found:
+                return date(*map(int, found.groups()))
+        except ValueError:
+            pass
+        raise Wrong(
+            f"{self.value} is no day: write 2026-01-31",
+            f"{self.value} 不是日期, 请写作 2026-01-31",
+        )
+
+    def _must_be_written(self) -> None:
+        if self.formula:
+            raise Wrong(
+                "here is a formula; paste it as a value, so that what is approved stays",
+                "此处为公式, 请粘贴为数值, 以确保批准的内容不变",
+            )
+        if isinstance(self.value, str) and len(self.value) > LONGEST:
+            raise Wrong(f"more than {LONGEST} characters stand here", f"内容超过 {LONGEST} 个字符")
+
+
+def rows_of(data: bytes) -> Iterator[tuple[int, list[Written]]]:
+    """The rows that say something, with their numbers, of whichever kind of file it is.
+
+    Raises Unreadable, also later while it is read.
+    """
+    if len(data) > FILE:
+        raise Unreadable(f"the file is over {FILE // MIB} MiB", f"文件超过 {FILE // MIB} MiB")
+    read = _sheet(data) if data[:2] == b"PK" else _table(data)
+    for number, row in read:
+        if number > ROWS:
+            raise Unreadable(
+                f"the file has over {ROWS - 1:,} prices", f"文件超过 {ROWS - 1:,} 条价格"
+            )
+        if len(row) > COLUMNS and any(not each.empty for each in row[COLUMNS:]):
+            raise Unreadable(
+                f"row {number} has over {COLUMNS} columns", f"第 {number} 行超过 {COLUMNS} 列"
+            )
+        if any(not each.empty for each in row):
+            yield number, row[:COLUMNS]
+
+
+def letter(column: int) -> str:
+    """How a spreadsheet calls its first, second … column."""
+    return str(get_column_letter(column))
+
+
+# CSV ----------------------------------------------------------------------------------------------
+
+
+def _table(data: bytes) -> Iterator[tuple[int, list[Written]]]:
+    text = _decoded(data)
+    first = text[: text.find("\n") + 1] or text
+    delimiter = max(",;\t", key=first.count)
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for number, line in enumerate(lines, start=1):
+            yield number, [Written(part) for part in line]
+    except csv.Error as error:
+        raise Unreadable(f"this is no CSV file: {error}", f"文件不是有效的 CSV: {error}") from None
+
+
+def _decoded(data: bytes) -> str:
+    """UTF-8, or what Chinese spreadsheets write."""
+    if b"\0" in data or data[:4] == b"\xd0\xcf\x11\xe0":
+        raise Unreadable(
+            "this is neither a CSV nor an XLSX file; save it as one of them",
+            "文件既非 CSV 也非 XLSX, 请另存为其中一种格式",
+        )
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            pass
+    raise Unreadable("the file is neither UTF-8 nor GB 18030", "文件编码既非 UTF-8 也非 GB 18030")
+
+
+# XLSX ---------------------------------------------------------------------------------------------
+
+
+def _broken() -> Unreadable:
+    return Unreadable("the XLSX file is damaged or protected", "XLSX 文件已损坏或受密码保护")
+
+
+def _sheet(data: bytes) -> Iterator[tuple[int, list[Written]]]:
+    """Its first sheet, read as a stream."""
+    _must_be_harmless(data)
+    try:
+        book = load_workbook(io.BytesIO(data), read_only=True, data_only=False)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()
+        for number, row in enumerate(sheet.iter_rows(max_col=COLUMNS + 1), start=1):
+            yield number, [_written(cell) for cell in row]
+            if number > ROWS:
+                return
+    except Exception as error:  # whatever a library of many formats raises for a damaged file
+        raise _broken() from error
+
+
+def _written(cell: Any) -> Written:
+    value = cell.value
+    if cell.data_type == "f":
+        return Written(value, formula=True)
+    if not isinstance(value, str | int | float | date | None):
+        return Written(str(value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Written(value)
+    form = str(cell.number_format)
+    return Written(f"{value} (%)") if "%" in form else Written(value, shown=_decimals(form))
+
+
+def _decimals(form: str) -> int | None:
+    """How many decimals a number format shows; None for all of them."""
+    plain = re.sub(r'"[^"]*"|\[[^]]*\]|\\.|_.|\*.', "", form.split(";", maxsplit=1)[0])
+    found = re.search(r"[0#]", plain)
+    if found is None or "E" in plain:
+        return None
+    whole = re.search(r"\.([0#?]+)", plain)
+    return len(whole[1]) if whole else 0
+
+
+def _must_be_harmless(data: bytes) -> None:
+    """Looks before anything is unpacked. Raises Unreadable."""
+    try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            if len(members) > MEMBERS or sum(one.file_size for one in members) > UNPACKED:
+                raise Unreadable(
+                    "the XLSX file is far larger unpacked than a price list is",
+                    "XLSX 文件解压后过大, 不像价格表",
+                )
+            for one in members:
+                with archive.open(one) as part:
+                    if b"<!DOCTYPE" in part.read(1000):
+                        raise _broken()
+    except (BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise _broken() from error
