@@ -1,65 +1,63 @@
-"""An order: what a customer wants at which price, how much of it is set aside and sent."""
+"""An order: what a customer wants at which price, and how far it has come.
+
+Here is what an order is. How it is placed is in placing.py, how it is confirmed or held in
+holds.py, what happens to its goods in fulfilment.py, how it ends or begins again in cancelling.py.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Annotated, Self
+from decimal import Decimal
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
+from medsales.domain.governance.licence_file import OWN, file_of
 from medsales.domain.ids import (
+    ContractId,
+    CreditAccountId,
     CustomerId,
     DeviceUnitId,
+    LicenceFileId,
     LotId,
-    OrderId,
     PriceMatrixId,
+    PriceSheetId,
     ProductId,
+    PromotionId,
+    QuoteId,
     ShipmentId,
     WarehouseId,
 )
-from medsales.domain.kernel import (
-    Aggregate,
-    Also,
-    Command,
-    Event,
-    Key,
-    Refused,
-    Role,
-    Sentence,
-    Term,
-    Text,
-    Value,
-)
-from medsales.domain.parties.customer import Customer
-from medsales.domain.stock.device_unit import (
-    ConsumeUnit,
-    DeviceUnit,
-    ReleaseUnit,
-    ReserveUnit,
-    ReturnUnit,
-    SellPlacedUnit,
-)
-from medsales.domain.stock.lot import Lot, ReleaseLot, ReserveLot, ReturnLot
-from medsales.domain.stock.product import Product
-from medsales.domain.terms.price_matrix import PriceMatrix
-from medsales.domain.values import Days, Money, Quantity
+from medsales.domain.kernel import Aggregate, Event, Refused, Term, Value
+from medsales.domain.orders.goods import Goods, Pile
+from medsales.domain.values import Money
 
-LineNumber = Annotated[int, Field(ge=1, le=10_000, examples=[1])]
-Units = Annotated[tuple[DeviceUnitId, ...], Field(max_length=500)]
+MOST = Decimal(10) ** 14
+"""An amount from here on is a typing error, and more than Money holds."""
 
 
 class OrderStatus(Term):
     PLACED = "placed", "已下单"
+    ON_HOLD = "on_hold", "待放行"
     CONFIRMED = "confirmed", "已确认"
     CANCELLED = "cancelled", "已取消"
 
 
-class WantedLine(Value):
-    product: ProductId
-    quantity: Quantity
+class HoldKind(Term):
+    """Which check an order did not pass; each is owned by one role (HOLD_OWNERS)."""
+
+    CREDIT = "credit", "信用"
+    PRICE = "price", "价格"
+    LICENCE = "licence", "资质"
+
+
+class ExceptionUsed(Value):
+    """A named exception from a floor, and the price sheet that counts its pieces."""
+
+    name: str
+    sheet: PriceSheetId
 
 
 class OrderedLine(Value):
@@ -71,44 +69,37 @@ class OrderedLine(Value):
     price: Money
     """Of one piece."""
     price_version: int
+    """Of the price matrix; of the contract, where the price is agreed in one."""
     price_path: tuple[str, ...]
+    exception: ExceptionUsed | None = None
+    """By which a price below the floor is allowed, for so many pieces (P5)."""
+    wanted_line: int | None = None
+    """Of the line that a promotion made this one of; none where there was no promotion."""
+    free: bool = False
+    """Given with what was wanted."""
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is not so is not stored, as it was before there were exceptions and promotions."""
+        said = write(self)
+        return {name: said[name] for name in said if name not in LATER or said[name]}
 
 
-class LotQuantity(Value):
-    """A quantity of a lot in one of our warehouses."""
-
-    lot: LotId
-    warehouse: WarehouseId
-    quantity: Quantity
+LATER = ("exception", "wanted_line", "free")
+"""What lines have said from their second form on."""
 
 
-Quantities = Annotated[tuple[LotQuantity, ...], Field(max_length=100)]
+class Promoted(Value):
+    """The promotion an order was placed under, and what it drew on its budget."""
+
+    promotion: PromotionId
+    amount: Money
+    pieces: int
 
 
-class Goods(Value):
-    """Some goods under a line of an order: a unit, or a quantity of a lot from a warehouse."""
-
-    goods: DeviceUnitId | LotId
-    warehouse: WarehouseId | None = None
-    """None for a unit, which knows itself where it is."""
+class CancelledLine(Value):
     line: int
-    quantity: int = 1
-
-
-Pile = dict[tuple[DeviceUnitId | LotId, WarehouseId | None, int], int]
-"""How much of which goods, by line."""
-
-
-def plus(pile: Pile, goods: Iterable[Goods], sign: int = +1) -> Pile:
-    total = dict(pile)
-    for some in goods:
-        key = (some.goods, some.warehouse, some.line)
-        total[key] = total.get(key, 0) + sign * some.quantity
-    return {key: quantity for key, quantity in total.items() if quantity}
-
-
-def minus(pile: Pile, goods: Iterable[Goods]) -> Pile:
-    return plus(pile, goods, -1)
+    quantity: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +108,7 @@ class Line:
 
     product: ProductId
     ordered: int
+    price: Money
     set_aside: int = 0
     """Reserved and not yet shipped."""
     shipped: int = 0
@@ -142,6 +134,34 @@ class Order(Aggregate):
     set_aside: Pile = field(default_factory=dict)
     travelling: dict[ShipmentId, tuple[Goods, ...]] = field(default_factory=dict)
     delivered: Pile = field(default_factory=dict)
+    holds: tuple[HoldKind, ...] = ()
+    price_released: bool = False
+    """Somebody has said that the price stands although its version no longer does."""
+    reserved: bool = False
+    """It takes from the customer's credit; orders confirmed before credit was kept do not."""
+    reopened: bool = False
+    cancelled_last: tuple[CancelledLine, ...] = ()
+    """What comes back when it is opened again."""
+
+    @property
+    def price_matrix(self) -> PriceMatrixId | None:
+        return self.placed.price_matrix if self.placed else None
+
+    @property
+    def products(self) -> tuple[ProductId, ...]:
+        return tuple(dict.fromkeys(line.product for line in self.lines.values()))
+
+    @property
+    def credit(self) -> CreditAccountId | None:
+        return CreditAccountId.of(self.customer.key) if self.customer else None
+
+    @property
+    def buyer_file(self) -> LicenceFileId | None:
+        return file_of(self.customer) if self.customer else None
+
+    @property
+    def own_file(self) -> LicenceFileId:
+        return OWN
 
     def must_be(self, *statuses: OrderStatus) -> None:
         if self.status not in statuses:
@@ -163,16 +183,9 @@ class Order(Aggregate):
         assert self.customer is not None, "the engine asks existing orders only"
         return self.customer
 
-    def cancelled(self, pieces: dict[int, int], reason: str) -> OrderCancelled:
-        """What becomes of the order when so many pieces of its lines are cancelled."""
-        left = sum(line.ordered - line.cancelled for line in self.lines.values())
-        kept = self.status or OrderStatus.PLACED
-        return OrderCancelled(
-            customer=self.buyer(),
-            lines=tuple(CancelledLine(line=n, quantity=some) for n, some in pieces.items()),
-            reason=reason,
-            status=kept if left > sum(pieces.values()) else OrderStatus.CANCELLED,
-        )
+    def worth(self, pieces: Mapping[int, int]) -> Money:
+        """What so many pieces of its lines cost."""
+        return total((self.lines[n].price, quantity) for n, quantity in pieces.items())
 
     def with_lines(self, goods: Iterable[Goods], **signs: int) -> Order:
         """Adds the pieces of the goods, with these signs, to what is counted per line."""
@@ -184,6 +197,30 @@ class Order(Aggregate):
             }
             lines[some.line] = replace(line, **counts)
         return replace(self, lines=lines)
+
+
+def by_line(goods: Iterable[Goods]) -> Counter[int]:
+    """How many pieces lie under which line."""
+    pieces: Counter[int] = Counter()
+    for some in goods:
+        pieces[some.line] += some.quantity
+    return pieces
+
+
+def total(parts: Iterable[tuple[Money, int]]) -> Money:
+    """The sum of so many pieces at these prices, all in one currency."""
+    parts = tuple(parts)
+    currency = parts[0][0].currency
+    for price, _ in parts:
+        price.must_be_in(currency)
+    amount = sum((price.amount * quantity for price, quantity in parts), Decimal(0))
+    if amount >= MOST:
+        raise Refused(
+            "order.amount_too_large",
+            "the order comes to more than can be paid; look at the prices and quantities",
+            "订单金额过大, 请核对单价和数量",
+        )
+    return Money(amount=amount, currency=currency)
 
 
 def allotted(
@@ -210,27 +247,6 @@ def allotted(
     return tuple(found)
 
 
-def picked(
-    pile: Pile,
-    wanted: Iterable[tuple[DeviceUnitId | LotId, WarehouseId | None, int]],
-    refusal: Sentence,
-) -> tuple[Goods, ...]:
-    """Takes goods from a pile, with the lines they lie under. Raises Refused (D1, D7)."""
-    found: list[Goods] = []
-    left = dict(pile)
-    for goods, warehouse, quantity in wanted:
-        missing = quantity
-        for key in [key for key in left if key[:2] == (goods, warehouse)]:
-            pieces = min(missing, left[key])
-            if pieces > 0:
-                found.append(Goods(goods=goods, warehouse=warehouse, line=key[2], quantity=pieces))
-                left[key] -= pieces
-                missing -= pieces
-        if missing:
-            raise Refused("order.goods_foreign", f"{goods} {refusal.en}", f"{goods} {refusal.zh}")
-    return tuple(found)
-
-
 def number_taken(number: str) -> Refused:
     """D8."""
     return Refused(
@@ -240,83 +256,30 @@ def number_taken(number: str) -> Refused:
     )
 
 
-class PlaceOrder(Command[Order]):
-    """Order products at the prices in force; the prices are kept with the order (D3)."""
-
-    allowed = (Role.SALES,)
-
-    number: Key = Field(examples=["SO-2026-0001"])
-    """The client's own number for this order, used once (D8)."""
-    customer: CustomerId
-    price_matrix: PriceMatrixId
-    lines: Annotated[tuple[WantedLine, ...], Field(min_length=1, max_length=500)]
-
-    def begins(self) -> OrderId:
-        return OrderId.of(self.number)
-
-    @property
-    def products(self) -> tuple[ProductId, ...]:
-        return tuple(dict.fromkeys(line.product for line in self.lines))
-
-    def decide(
-        self,
-        order: Order,
-        customer: Customer,
-        price_matrix: PriceMatrix,
-        products: tuple[Product, ...],  # noqa: ARG002 - named, so that each must exist
-        at: datetime,
-    ) -> OrderPlaced | None:
-        if order.placed is not None:
-            self._must_be_the_same(order.placed)
-            return None
-        customer.must_be_served()
-        return self.at_prices_in_force(customer, price_matrix, at)
-
-    def at_prices_in_force(
-        self, customer: Customer, price_matrix: PriceMatrix, at: datetime
-    ) -> OrderPlaced:
-        return OrderPlaced(
-            customer=self.customer,
-            region=customer.region,
-            tier=customer.tier,
-            price_matrix=self.price_matrix,
-            lines=tuple(
-                self._priced(number, line, customer, price_matrix, at)
-                for number, line in enumerate(self.lines, start=1)
-            ),
-        )
-
-    def _must_be_the_same(self, placed: OrderPlaced) -> None:
-        """D8."""
-        known = [(line.product, line.quantity) for line in placed.lines]
-        wanted = [(line.product, line.quantity) for line in self.lines]
-        if (placed.customer, placed.price_matrix, known) != (
-            self.customer,
-            self.price_matrix,
-            wanted,
-        ):
-            raise number_taken(self.number)
-
-    def _priced(
-        self, number: int, line: WantedLine, customer: Customer, matrix: PriceMatrix, at: datetime
-    ) -> OrderedLine:
-        found = matrix.price(line.product, customer.region, customer.tier, line.quantity, at.date())
-        return OrderedLine(
-            line=number,
-            product=line.product,
-            quantity=line.quantity,
-            price=found.price,
-            price_version=found.version,
-            price_path=found.path,
-        )
-
-
 class OrderPlaced(Event[Order]):
     customer: CustomerId
     region: str
     tier: str
-    price_matrix: PriceMatrixId
+    price_matrix: PriceMatrixId | None = None
     lines: tuple[OrderedLine, ...]
+    quote: QuoteId | None = None
+    quote_version: int | None = None
+    contract: ContractId | None = None
+    contract_version: int | None = None
+    """C3: the version it was placed under."""
+    promoted: Promoted | None = None
+    placed_by: str | None = None
+    """Who may not release its holds; not known of the oldest orders."""
+
+    def wanted(self) -> tuple[tuple[ProductId, int], ...]:
+        """What was asked for, before a promotion took lines apart or added to them."""
+        asked: dict[int, tuple[ProductId, int]] = {}
+        for line in self.lines:
+            number = line.wanted_line or line.line
+            before = asked[number][1] if number in asked else 0
+            if not line.free:
+                asked[number] = (line.product, before + line.quantity)
+        return tuple(asked.values())
 
     def apply(self, order: Order, /) -> Order:
         return replace(
@@ -324,413 +287,5 @@ class OrderPlaced(Event[Order]):
             status=OrderStatus.PLACED,
             placed=self,
             customer=self.customer,
-            lines={line.line: Line(line.product, line.quantity) for line in self.lines},
+            lines={line.line: Line(line.product, line.quantity, line.price) for line in self.lines},
         )
-
-
-class ConfirmOrder(Command[Order]):
-    """Promise to deliver what was ordered."""
-
-    allowed = (Role.SALES, Role.MANAGER)
-
-    def decide(self, order: Order, customer: Customer) -> OrderConfirmed | None:
-        if order.status is OrderStatus.CONFIRMED:
-            return None
-        order.must_be(OrderStatus.PLACED)
-        customer.must_be_served()
-        return OrderConfirmed(customer=order.buyer())
-
-
-class OrderConfirmed(Event[Order]):
-    customer: CustomerId
-
-    def apply(self, order: Order, /) -> Order:
-        return replace(order, status=OrderStatus.CONFIRMED)
-
-
-def must_name_something_once(units: Units, quantities: tuple[LotQuantity, ...]) -> None:
-    """Raises ValueError, which the caller is told as a mistake in his request."""
-    if len({*units, *(some.lot for some in quantities)}) != len(units) + len(quantities):
-        raise ValueError("something is named twice")
-    if not units and not quantities:
-        raise ValueError("name at least one unit or quantity of a lot")
-
-
-class GoodsCommand(Command[Order]):
-    """A command about certain units and quantities of lots."""
-
-    units: Units = ()
-    quantities: Quantities = ()
-
-    @model_validator(mode="after")
-    def _names_something_once(self) -> Self:
-        must_name_something_once(self.units, self.quantities)
-        return self
-
-    @property
-    def lots(self) -> tuple[LotId, ...]:
-        return tuple(some.lot for some in self.quantities)
-
-    def wanted(self) -> list[tuple[DeviceUnitId | LotId, WarehouseId | None, int]]:
-        units = [(unit, None, 1) for unit in self.units]
-        return [*units, *((some.lot, some.warehouse, some.quantity) for some in self.quantities)]
-
-
-class ReserveGoods(GoodsCommand):
-    """Set units and quantities of lots aside for a confirmed order (D1, D5)."""
-
-    allowed = (Role.SALES, Role.WAREHOUSE)
-
-    used_disclosed: bool = False
-    """The customer knows that a unit has been used for demonstration or on loan (U5)."""
-    shelf_life: Days = 0
-    """Days that must remain before the goods expire (D5)."""
-
-    def decide(
-        self, order: Order, id: OrderId, units: tuple[DeviceUnit, ...], lots: tuple[Lot, ...]
-    ) -> tuple[GoodsReserved | Also, ...] | None:
-        order.must_be(OrderStatus.CONFIRMED)
-        for unit in units:
-            unit.must_be_alive()
-        already = {goods for goods, _, _ in order.set_aside}
-        products = [unit.product for unit in units] + [lot.product for lot in lots]
-        wanted = [
-            (goods, warehouse, product, quantity)
-            for (goods, warehouse, quantity), product in zip(self.wanted(), products, strict=True)
-            if not (isinstance(goods, DeviceUnitId) and goods in already)
-        ]
-        if not wanted:
-            return None
-        goods = allotted(order, wanted)
-        reserved = GoodsReserved(customer=order.buyer(), goods=goods)
-        return reserved, *(self._reserve(some, id, order.buyer()) for some in goods)
-
-    def _reserve(self, some: Goods, order: OrderId, customer: CustomerId) -> Also:
-        if some.warehouse is None:
-            reserve_unit = ReserveUnit(
-                order=order,
-                customer=customer,
-                used_disclosed=self.used_disclosed,
-                shelf_life=self.shelf_life,
-            )
-            return Also(some.goods, reserve_unit)
-        reserve_lot = ReserveLot(
-            order=order,
-            warehouse=some.warehouse,
-            quantity=some.quantity,
-            shelf_life=self.shelf_life,
-        )
-        return Also(some.goods, reserve_lot)
-
-
-class GoodsReserved(Event[Order]):
-    customer: CustomerId
-    goods: tuple[Goods, ...]
-
-    def apply(self, order: Order, /) -> Order:
-        return replace(order, set_aside=plus(order.set_aside, self.goods)).with_lines(
-            self.goods, set_aside=+1
-        )
-
-
-NOT_SET_ASIDE = Sentence("is not set aside for this order in that quantity", "未为本订单预占该数量")
-
-
-class ReleaseGoods(GoodsCommand):
-    """Free goods that were set aside for an order."""
-
-    allowed = (Role.SALES, Role.WAREHOUSE)
-
-    reason: Text
-
-    def decide(self, order: Order, id: OrderId) -> tuple[GoodsReleased | Also, ...]:
-        goods = picked(order.set_aside, self.wanted(), NOT_SET_ASIDE)
-        released = GoodsReleased(customer=order.buyer(), goods=goods, reason=self.reason)
-        return released, *(_released(some, id) for some in goods)
-
-
-def _released(some: Goods, order: OrderId) -> Also:
-    if some.warehouse is None:
-        return Also(some.goods, ReleaseUnit(order=order))
-    release = ReleaseLot(order=order, warehouse=some.warehouse, quantity=some.quantity)
-    return Also(some.goods, release)
-
-
-class GoodsReleased(Event[Order]):
-    customer: CustomerId
-    goods: tuple[Goods, ...]
-    reason: str
-
-    def apply(self, order: Order, /) -> Order:
-        return replace(order, set_aside=minus(order.set_aside, self.goods)).with_lines(
-            self.goods, set_aside=-1
-        )
-
-
-class CancelOrder(Command[Order]):
-    """Cancel all that has not been shipped; what was set aside is free again (D2)."""
-
-    allowed = (Role.SALES, Role.MANAGER)
-
-    reason: Text
-
-    def decide(self, order: Order, id: OrderId) -> tuple[Event[Order] | Also, ...] | None:
-        rest = {n: line.not_shipped for n, line in order.lines.items() if line.not_shipped}
-        if not rest and any(line.cancelled for line in order.lines.values()):
-            return None
-        if not rest:
-            raise Refused(
-                "order.all_shipped",
-                "everything has been shipped; it can only be returned",
-                "订单货物已全部发出, 只能退货",
-            )
-        goods = tuple(
-            Goods(goods=goods, warehouse=warehouse, line=line, quantity=quantity)
-            for (goods, warehouse, line), quantity in order.set_aside.items()
-        )
-        cancelled = order.cancelled(rest, self.reason)
-        released = GoodsReleased(customer=order.buyer(), goods=goods, reason=self.reason)
-        if not goods:
-            return (cancelled,)
-        return released, *(_released(some, id) for some in goods), cancelled
-
-
-class CancelLine(Command[Order]):
-    """Cancel some pieces of a line that are neither shipped nor set aside (D2)."""
-
-    allowed = (Role.SALES, Role.MANAGER)
-
-    line: LineNumber
-    quantity: Quantity
-    reason: Text
-
-    def decide(self, order: Order) -> OrderCancelled:
-        order.must_be(OrderStatus.PLACED, OrderStatus.CONFIRMED)
-        line = order.line(self.line)
-        if self.quantity > line.open:
-            raise Refused(
-                "order.cancel_too_much",
-                f"{line.open} of line {self.line} can be cancelled, not {self.quantity}",
-                f"第 {self.line} 行可取消 {line.open}, 不足 {self.quantity}",
-            )
-        return order.cancelled({self.line: self.quantity}, self.reason)
-
-
-class CancelledLine(Value):
-    line: int
-    quantity: int
-
-
-class OrderCancelled(Event[Order]):
-    customer: CustomerId
-    lines: tuple[CancelledLine, ...]
-    reason: str
-    status: OrderStatus
-    """Of the order afterwards: cancelled when nothing of it is left."""
-
-    def apply(self, order: Order, /) -> Order:
-        lines = dict(order.lines)
-        for some in self.lines:
-            line = lines[some.line]
-            lines[some.line] = replace(line, cancelled=line.cancelled + some.quantity)
-        return replace(order, lines=lines, status=self.status)
-
-
-class RecordDispatch(GoodsCommand):
-    """Note what a shipment takes along of this order (D1)."""
-
-    allowed = ()
-
-    shipment: ShipmentId
-
-    def decide(self, order: Order) -> OrderShipped:
-        order.must_be(OrderStatus.CONFIRMED)
-        goods = picked(order.set_aside, self.wanted(), NOT_SET_ASIDE)
-        return OrderShipped(customer=order.buyer(), shipment=self.shipment, goods=goods)
-
-
-class OrderShipped(Event[Order]):
-    customer: CustomerId
-    shipment: ShipmentId
-    goods: tuple[Goods, ...]
-
-    def apply(self, order: Order, /) -> Order:
-        return replace(
-            order,
-            set_aside=minus(order.set_aside, self.goods),
-            travelling={**order.travelling, self.shipment: self.goods},
-        ).with_lines(self.goods, set_aside=-1, shipped=+1)
-
-
-class RecordDelivery(Command[Order]):
-    """Note that a shipment of this order has been handed over."""
-
-    allowed = ()
-
-    shipment: ShipmentId
-
-    def decide(self, order: Order) -> OrderDelivered:
-        if self.shipment not in order.travelling:
-            raise Refused(
-                "order.shipment_foreign",
-                f"{self.shipment} carries nothing of this order",
-                f"{self.shipment} 未运输本订单货物",
-            )
-        return OrderDelivered(
-            customer=order.buyer(),
-            shipment=self.shipment,
-            goods=order.travelling[self.shipment],
-        )
-
-
-class OrderDelivered(Event[Order]):
-    customer: CustomerId
-    shipment: ShipmentId
-    goods: tuple[Goods, ...]
-
-    def apply(self, order: Order, /) -> Order:
-        travelling = {id: goods for id, goods in order.travelling.items() if id != self.shipment}
-        return replace(
-            order,
-            travelling=travelling,
-            delivered=plus(order.delivered, _wherever(self.goods)),
-        )
-
-
-def _wherever(goods: Iterable[Goods]) -> list[Goods]:
-    """Once delivered, it no longer matters which warehouse goods came from."""
-    return [some.model_copy(update={"warehouse": None}) for some in goods]
-
-
-class SellPlacedUnits(Command[Order]):
-    """Sell units that already stand at the customer, on demo, loan or consignment (U5, U6)."""
-
-    allowed = (Role.SALES,)
-
-    units: Annotated[Units, Field(min_length=1)]
-    used_disclosed: bool = False
-
-    def decide(
-        self, order: Order, id: OrderId, units: tuple[DeviceUnit, ...]
-    ) -> tuple[PlacedUnitsSold | Also, ...]:
-        order.must_be(OrderStatus.CONFIRMED)
-        wanted = [
-            (number, None, unit.product, 1) for number, unit in zip(self.units, units, strict=True)
-        ]
-        sell = SellPlacedUnit(order=id, customer=order.buyer(), used_disclosed=self.used_disclosed)
-        sold = PlacedUnitsSold(customer=order.buyer(), goods=allotted(order, wanted))
-        return sold, *(Also(unit, sell) for unit in self.units)
-
-
-class PlacedUnitsSold(Event[Order]):
-    customer: CustomerId
-    goods: tuple[Goods, ...]
-
-    def apply(self, order: Order, /) -> Order:
-        return replace(order, delivered=plus(order.delivered, self.goods)).with_lines(
-            self.goods, shipped=+1
-        )
-
-
-class ReportUsage(Command[Order]):
-    """Turn the use of consigned units into an order, once: sold and used up together (U6)."""
-
-    allowed = (Role.SALES, Role.TECHNICIAN)
-
-    number: Key = Field(examples=["SO-2026-0002"])
-    """The number of the order that follows from the use."""
-    customer: CustomerId
-    price_matrix: PriceMatrixId
-    units: Annotated[Units, Field(min_length=1)]
-    reference: Text
-    """The customer's own reference; no name of a patient."""
-
-    @model_validator(mode="after")
-    def _names_each_once(self) -> Self:
-        must_name_something_once(self.units, ())
-        return self
-
-    def begins(self) -> OrderId:
-        return OrderId.of(self.number)
-
-    def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
-        self,
-        order: Order,
-        id: OrderId,
-        customer: Customer,
-        price_matrix: PriceMatrix,
-        units: tuple[DeviceUnit, ...],
-        at: datetime,
-    ) -> tuple[Event[Order] | Also, ...] | None:
-        if order.placed is not None:
-            self._must_be_the_same(order)
-            return None
-        for unit in units:
-            unit.must_be_on_consignment()
-        placed = self._order_for(units).at_prices_in_force(customer, price_matrix, at)
-        wanted = [(n, None, unit.product, 1) for n, unit in zip(self.units, units, strict=True)]
-        sold = PlacedUnitsSold(customer=self.customer, goods=allotted(placed.apply(order), wanted))
-        return placed, OrderConfirmed(customer=self.customer), sold, *self._used_up(id)
-
-    def _must_be_the_same(self, order: Order) -> None:
-        """D8: a report repeated is the same report."""
-        if (order.customer, {key[0] for key in order.delivered}) != (
-            self.customer,
-            set(self.units),
-        ):
-            raise number_taken(self.number)
-
-    def _order_for(self, units: tuple[DeviceUnit, ...]) -> PlaceOrder:
-        pieces = Counter(unit.product for unit in units if unit.product is not None)
-        return PlaceOrder(
-            number=self.number,
-            customer=self.customer,
-            price_matrix=self.price_matrix,
-            lines=tuple(WantedLine(product=p, quantity=n) for p, n in pieces.items()),
-        )
-
-    def _used_up(self, id: OrderId) -> Iterator[Also]:
-        for unit in self.units:
-            yield Also(unit, SellPlacedUnit(order=id, customer=self.customer))
-            yield Also(unit, ConsumeUnit(reference=self.reference))
-
-
-NOT_DELIVERED = Sentence(
-    "was not delivered under this order in that quantity", "未按本订单交付该数量"
-)
-
-
-class ReturnGoods(GoodsCommand):
-    """Take back what was really delivered under this order (D7)."""
-
-    allowed = (Role.SALES, Role.WAREHOUSE)
-
-    reason: Text
-
-    def decide(self, order: Order, id: OrderId) -> tuple[GoodsReturned | Also, ...]:
-        wanted = [(goods, None, quantity) for goods, _, quantity in self.wanted()]
-        goods = picked(order.delivered, wanted, NOT_DELIVERED)
-        returned = GoodsReturned(customer=order.buyer(), goods=goods, reason=self.reason)
-        return returned, *self._taken_back(id, order.buyer())
-
-    def _taken_back(self, order: OrderId, customer: CustomerId) -> Iterator[Also]:
-        for unit in self.units:
-            yield Also(unit, ReturnUnit(order=order, reason=self.reason))
-        for some in self.quantities:
-            back = ReturnLot(
-                order=order,
-                customer=customer,
-                warehouse=some.warehouse,
-                quantity=some.quantity,
-                reason=self.reason,
-            )
-            yield Also(some.lot, back)
-
-
-class GoodsReturned(Event[Order]):
-    customer: CustomerId
-    goods: tuple[Goods, ...]
-    reason: str
-
-    def apply(self, order: Order, /) -> Order:
-        return replace(order, delivered=minus(order.delivered, self.goods))

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Self
 
 from pydantic import model_validator
 
-from medsales.domain.ids import CustomerId, DeviceUnitId, LotId, OrderId, ShipmentId
+from medsales.domain.governance.licence import GateEvaluated, must_pass
+from medsales.domain.governance.licence_file import OWN, LicenceFile
+from medsales.domain.ids import (
+    CustomerId,
+    DeviceUnitId,
+    LicenceFileId,
+    LotId,
+    OrderId,
+    ProductId,
+    ShipmentId,
+)
 from medsales.domain.kernel import (
     Aggregate,
     Also,
@@ -21,19 +31,15 @@ from medsales.domain.kernel import (
     Text,
     Value,
 )
-from medsales.domain.orders.order import (
-    LotQuantity,
-    Order,
-    OrderStatus,
-    Quantities,
-    RecordDelivery,
-    RecordDispatch,
-    Units,
-    must_name_something_once,
-)
+from medsales.domain.orders.fulfilment import RecordDelivery, RecordDispatch
+from medsales.domain.orders.goods import LotQuantity, Quantities, Units, must_name_something_once
+from medsales.domain.orders.holds import sale_gates
+from medsales.domain.orders.order import Order, OrderStatus
+from medsales.domain.parties.customer import Customer
 from medsales.domain.stock.device_unit import DeliverUnit, ShipUnit
 from medsales.domain.stock.lot import DeliverLot, ShipLot
-from medsales.domain.values import Evidence
+from medsales.domain.stock.product import Product
+from medsales.domain.values import Evidence, day_in_china
 
 
 class ShipmentStatus(Term):
@@ -144,7 +150,10 @@ class ShipmentCancelled(Event[Shipment]):
 
 
 class DispatchShipment(Command[Shipment]):
-    """Send goods of an order out, all of them or none; it need not have been planned."""
+    """Send goods of an order out, all of them or none; it need not have been planned.
+
+    Licences are looked at again: they may have run out since the order was confirmed (LIC-8).
+    """
 
     allowed = (Role.WAREHOUSE,)
 
@@ -165,8 +174,31 @@ class DispatchShipment(Command[Shipment]):
     def begins(self) -> ShipmentId:
         return ShipmentId.of(self.number)
 
-    def decide(
-        self, shipment: Shipment, id: ShipmentId, order: Order
+    def customer(self, order: Order) -> CustomerId:
+        return order.buyer()
+
+    def products(self, order: Order) -> tuple[ProductId, ...]:
+        """Those of the lines under which the goods were set aside."""
+        named = {*self.units, *(some.lot for some in self.quantities)}
+        lines = (line for goods, _, line in order.set_aside if goods in named)
+        return tuple(dict.fromkeys(order.lines[line].product for line in lines))
+
+    def buyer_file(self, order: Order) -> LicenceFileId | None:
+        return order.buyer_file
+
+    def own_file(self) -> LicenceFileId:
+        return OWN
+
+    def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
+        self,
+        shipment: Shipment,
+        id: ShipmentId,
+        order: Order,
+        customer: Customer,
+        products: tuple[Product, ...],
+        buyer_file: LicenceFile | None,
+        own_file: LicenceFile | None,
+        at: datetime,
     ) -> tuple[ShipmentDispatched | Also, ...]:
         if shipment.status is not None and not shipment.is_planned_for(self.order):
             raise number_taken(self.number)
@@ -177,6 +209,9 @@ class DispatchShipment(Command[Shipment]):
             quantities=self.quantities,
             transport=self.transport,
             ship_to=self.ship_to,
+            gates=must_pass(
+                *sale_gates(customer.kind_of, products, buyer_file, own_file, day_in_china(at))
+            ),
         )
         return dispatched, *self._asked(id, order.buyer())
 
@@ -206,6 +241,7 @@ class ShipmentDispatched(Event[Shipment]):
     quantities: tuple[LotQuantity, ...]
     transport: Transport
     ship_to: str
+    gates: tuple[GateEvaluated, ...] = ()
 
     def apply(self, shipment: Shipment, /) -> Shipment:
         return replace(
