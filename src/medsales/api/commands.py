@@ -95,7 +95,7 @@ def given(request: Request) -> Given:
     except ValidationError as error:
         raise trouble(error) from error
     headers = request.headers
-    key = "dry-run" if found.dry_run else _checked_key(headers.get("Idempotency-Key"))
+    key = "dry-run" if found.dry_run else checked_key(headers.get("Idempotency-Key"))
     version = _expected_version(headers.get("If-Match"))
     return Given.model_construct(**dict(found), key=key, expected_version=version)
 
@@ -298,7 +298,7 @@ def _nuls(value: JsonValue, where: tuple[int | str, ...]) -> Iterator[tuple[int 
         yield where
 
 
-def _checked_key(key: str | None) -> str:
+def checked_key(key: str | None) -> str:
     if not key:
         raise Trouble(
             400,

@@ -13,6 +13,9 @@ MIB = 1024 * 1024
 BODY = 1 * MIB
 BATCH = 8 * MIB
 BATCH_PATH = "/commands"
+FILE = 16 * MIB
+FILE_ENDS = "/import"
+"""How the address of a question ends that takes a whole file."""
 
 
 class Gate:
@@ -25,7 +28,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = BATCH if scope["path"] == BATCH_PATH else BODY
+        limit = _limit(scope["path"])
         if not _is_text(scope):
             await _told(scope, NO_TEXT)(scope, receive, send)
         elif _announced(scope) > limit:
@@ -57,6 +60,12 @@ class Incidents:
                 # The connection must break: the client shall not take a part for the whole.
                 raise
             await _told(scope, trouble(error))(scope, receive, send)
+
+
+def _limit(path: str) -> int:
+    if path.endswith(FILE_ENDS):
+        return FILE
+    return BATCH if path == BATCH_PATH else BODY
 
 
 NO_TEXT = Trouble(

@@ -9,14 +9,22 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from medsales.api import (
+    contracts,
+    credit,
+    documents,
     facts,
+    governance,
     health,
+    licences,
     metrics,
     orders,
     parking,
     parties,
+    price_import,
     problems,
+    sales,
     seals,
+    signing,
     stock,
     subjects,
     terms,
@@ -35,14 +43,23 @@ from medsales.engine.application import APP
 from medsales.settings import Settings
 
 QUESTIONS: tuple[APIRouter, ...] = (
+    documents.router,
     stock.router,
+    # Before the customers: what is asked below one of them has a longer address.
+    sales.router,
     parties.router,
     orders.router,
+    credit.router,
+    licences.router,
     terms.router,
+    price_import.router,
+    contracts.router,
+    governance.router,
     facts.router,
     subjects.router,
     seals.router,
     parking.router,
+    signing.router,
 )
 """Every router that answers questions."""
 

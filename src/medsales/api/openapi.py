@@ -33,8 +33,13 @@ TAGS = {
     "commands": "Many commands in one request.",
     "stock": "Where everything is, and what happened to it.",
     "customers": "Who buys, and everything about them.",
+    "sales": "What customers were offered, and which terms applied to them.",
     "orders": "Orders and how far they have come.",
+    "licences": "Licences and authorisations, and what runs out.",
+    "credit": "What customers owe or will, and what is agreed with them.",
     "terms": "Prices, and why they are what they are.",
+    "governance": "Who must approve what, who is waited for, and what there is to do.",
+    "documents": "Quotes and contracts as people read and sign them, HTML or PDF.",
     "audit": "Every fact and every refusal, for those who must be able to check.",
     "health": "For those who operate the server.",
 }

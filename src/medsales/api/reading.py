@@ -36,7 +36,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated, Any, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
@@ -51,6 +51,7 @@ from medsales.api.auth import Caller
 from medsales.api.commands import Moment as Time
 from medsales.api.problems import Trouble, invalid
 from medsales.company import Company
+from medsales.domain.values import day_in_china
 from medsales.engine.database import Db
 from medsales.engine.follower import NotYet
 from medsales.engine.mentions import Mentions
@@ -204,8 +205,14 @@ class Reading:
     was at a moment."""
 
     def __init__(
-        self, company: Company, name: str | None, response: Response, moment: Moment | None = None
+        self,
+        company: Company,
+        name: str | None,
+        response: Response,
+        moment: Moment | None = None,
+        asked: When | None = None,
     ) -> None:
+        self.asked = asked
         self.company = company
         self.name = name
         self.response = response
@@ -284,6 +291,13 @@ class Reading:
         """Inside a snapshot: further subjects of whom it has turned out that they matter."""
         if self._past:
             self._past.take_in(about)
+
+    def day(self) -> date:
+        """Today, or the day of the moment asked about, in China."""
+        if self.moment is None or not self.asked:
+            return day_in_china(datetime.now(UTC))
+        with self.company.database.cursor() as db:
+            return day_in_china(self.asked.time(db, self.moment))
 
     def upto(self) -> int:
         """How far the read model shows, or was asked to show."""
@@ -379,7 +393,7 @@ class _Reader:
                 caller.patience,
                 limiter=WAITERS,
             )
-        return Reading(caller.company, self.name, response, moment)
+        return Reading(caller.company, self.name, response, moment, asked)
 
     def _reached(
         self, company: Company, asked: When, at_least: int, patience: float

@@ -30,6 +30,12 @@ parked = typer.Typer(invoke_without_command=True)
 app.add_typer(parked, name="parked")
 audit = typer.Typer(no_args_is_help=True, help="What is handed to an auditor.")
 app.add_typer(audit, name="audit")
+prices = typer.Typer(no_args_is_help=True, help="Price lists.")
+app.add_typer(prices, name="prices")
+password = typer.Typer(no_args_is_help=True, help="What people sign with.")
+app.add_typer(password, name="password")
+signature = typer.Typer(no_args_is_help=True, help="What people have signed.")
+app.add_typer(signature, name="signature")
 
 
 def main() -> None:
@@ -370,6 +376,48 @@ def audit_export(
     sealing.export(company, folder, first, last)
 
 
+Day = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="The last day.")
+]
+
+
+@prices.command("import")
+def import_prices(  # noqa: PLR0913, PLR0917 - what a draft is
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or XLSX.")],
+    matrix: Annotated[str, typer.Option("--matrix", help="The code of the price matrix.")],
+    begin: Annotated[
+        datetime,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="The first day."),
+    ],
+    until: Day = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Of amounts without one; else that of the matrix.")
+    ] = None,
+    company: Name = "default",
+    user: Annotated[
+        str | None, typer.Option("--user", help="Who drafts, as the log will say; else your login.")
+    ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what is wrong with the file.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write a file of prices into a new draft version, or say all that is wrong with it."""
+    from medsales.cli.prices import take_in
+
+    take_in(
+        company,
+        file,
+        matrix,
+        (begin.date(), until.date() if until else None),
+        currency=currency,
+        user=user,
+        dry_run=dry_run,
+        json=json,
+    )
+
+
 Reader = Annotated[str, typer.Argument(metavar="NAME", help="A read model, process or timer.")]
 Stream = Annotated[str, typer.Argument(metavar="SUBJECT", help="The aggregate whose facts wait.")]
 User = Annotated[
@@ -413,3 +461,37 @@ def discard_parked(
     from medsales.cli import parking
 
     parking.discard(company, name, subject, reason, user)
+
+
+@password.command("set")
+def password_set(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="His id, as his tokens name it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")] = (
+        "a first password"
+    ),
+    company: Name = "default",
+    user: User = None,
+) -> None:
+    """Give somebody a code to set a password of his own with; the one before is void.
+
+    Also for who is locked. Nobody else ever knows a password that signs.
+    """
+    from medsales.cli import signing
+
+    signing.set_password(company, person, reason, user)
+
+
+@signature.command("verify")
+def signature_verify(
+    id: Annotated[str, typer.Argument(metavar="ID", help="signature:…")],
+    company: Name = "default",
+    *,
+    json: Json = False,
+) -> None:
+    """Prove that a signature is what it says; exit code 1 names what is wrong.
+
+    Away from the server: `medsales audit export`, then `python -m medsales.audit`.
+    """
+    from medsales.cli import signing
+
+    signing.verify(company, id, json=json)

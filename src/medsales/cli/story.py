@@ -43,6 +43,8 @@ Ask, as soon as the server answers:
 
   curl -H "Authorization: Bearer $TOKEN" {address}/stock/summary
   curl -H "Authorization: Bearer $TOKEN" "{address}/products?limit=5"
+  curl -H "Authorization: Bearer $TOKEN" {address}/approvals
+  curl -H "Authorization: Bearer $TOKEN" "{address}/tasks?role=finance"
   curl -H "Authorization: Bearer $TOKEN" "{address}/facts?limit=5"
   curl {address}/health/ready
 """

@@ -9,7 +9,9 @@ from itertools import islice
 from typing import Any
 
 from medsales.demo.sources import Source
+from medsales.domain.governance.approval import Approve
 from medsales.domain.ids import (
+    ApprovalId,
     DeviceUnitId,
     LotId,
     OrderId,
@@ -19,12 +21,9 @@ from medsales.domain.ids import (
     WarehouseId,
 )
 from medsales.domain.kernel import Command, Refused, Role
-from medsales.domain.orders.order import (
-    ConfirmOrder,
-    PlaceOrder,
-    ReserveGoods,
-    WantedLine,
-)
+from medsales.domain.orders.fulfilment import ReserveGoods
+from medsales.domain.orders.holds import ConfirmOrder
+from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.orders.shipment import DeliverShipment, DispatchShipment, Transport
 from medsales.domain.parties.customer import CustomerTier, RegisterCustomer
 from medsales.domain.stock.device_unit import (
@@ -37,11 +36,17 @@ from medsales.domain.stock.lot import InspectLot, ReceiveLot
 from medsales.domain.stock.product import RegisterProduct, TrackedBy
 from medsales.domain.stock.warehouse import OpenWarehouse
 from medsales.domain.terms.price_matrix import (
-    ApproveVersion,
     DraftVersion,
     OpenPriceMatrix,
     PriceCell,
+    ScheduleVersion,
     SubmitVersion,
+)
+from medsales.domain.terms.promotion import (
+    DraftPromotion,
+    PercentOff,
+    SubmitPromotion,
+    Terms,
 )
 from medsales.domain.udi import Issuer, check_di, gs1_element_string
 from medsales.domain.values import Money, PartialDate
@@ -66,10 +71,16 @@ class Step:
 
     command: Command[Any]
     actor: Actor
-    at: datetime
+    at: datetime | None
+    """None for what takes effect when it is asked: nobody approves in the past."""
     id: str | None = None
     record: str | None = None
     """The record of a register it was made from."""
+
+
+def moment(step: Step) -> datetime:
+    """When it happened; what is asked now comes last."""
+    return step.at or datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -87,7 +98,10 @@ class Dealer:
         """Gives the commands in batches; later ones may build on earlier ones."""
         remaining = iter(steps)
         while batch := list(islice(remaining, BATCH)):
-            asks = [Ask(s.command, s.actor, s.id, effective_at=s.at, reason=REASON) for s in batch]
+            asks = [
+                Ask(s.command, s.actor, s.id, effective_at=s.at, reason=REASON if s.at else None)
+                for s in batch
+            ]
             for step, answer in zip(batch, self.app.handle_many(asks), strict=True):
                 if isinstance(answer, Refused):
                     self.refusals.append((step, answer))
@@ -130,14 +144,42 @@ def pricing(dealer: Dealer, products: Sequence[RegisterProduct]) -> Iterator[Ste
         cells = tuple(cell for id, price in base.items() for cell in _cells(id, price * factor))
         draft = DraftVersion(effective_from=at.date(), cells=cells)
         yield Step(draft, LIN, at, MATRIX)
-        yield Step(SubmitVersion(version=version), LIN, at, MATRIX)
-        yield Step(ApproveVersion(version=version), ZHAO, at, MATRIX)
+        yield Step(SubmitVersion(version=version), LIN, None, MATRIX)
+        seen = Approve(content_hash=draft.content(MATRIX, version))
+        yield Step(seen, ZHAO, None, ApprovalId.of(MATRIX, str(version)))
+        yield Step(ScheduleVersion(version=version), LIN, None, MATRIX)
+    yield from promoting(dealer)
+
+
+def promoting(dealer: Dealer) -> Iterator[Step]:
+    """Three percent off in Zhejiang for a month from today, until its budget is used up."""
+    first = dealer.day(TWO_YEARS.days).date()
+    draft = DraftPromotion(
+        code="SPRING",
+        terms=Terms(
+            name="Spring promotion 春季促销",
+            offer=PercentOff(percent=Decimal(3)),
+            first_day=first,
+            last_day=first + timedelta(days=30),
+            currency="CNY",
+            regions=("浙江",),
+            budget=Money(amount=Decimal(50_000), currency="CNY"),
+        ),
+    )
+    promotion = draft.begins()
+    yield Step(draft, LIN, dealer.day(700))
+    yield Step(SubmitPromotion(), LIN, None, promotion)
+    seen = Approve(content_hash=draft.content)
+    yield Step(seen, ZHAO, None, ApprovalId.of(promotion, "1"))
 
 
 def _cells(product: ProductId, cents: int) -> Iterator[PriceCell]:
-    def cell(percent: int, **where: Any) -> PriceCell:
+    def part(percent: int) -> Money:
         amount = (Decimal(cents) * percent / 10_000).quantize(Decimal("0.01"))
-        return PriceCell(product=product, price=Money(amount=amount, currency="CNY"), **where)
+        return Money(amount=amount, currency="CNY")
+
+    def cell(percent: int, **where: Any) -> PriceCell:
+        return PriceCell(product=product, price=part(percent), floor=part(80), **where)
 
     yield cell(100)
     yield cell(97, region="浙江")

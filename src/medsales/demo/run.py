@@ -15,13 +15,16 @@ from rich.progress import (
 from rich.table import Table
 
 from medsales.company import Company
-from medsales.demo import life, sources
+from medsales.demo import life, sources, terms
 from medsales.demo.life import LIN, QIAN, WU, Arrived, Dealer
 from medsales.demo.sources import Source
 from medsales.domain.ids import DeviceUnitId, LotId, OrderId
 from medsales.domain.kernel import Refused
-from medsales.domain.orders.order import ConfirmOrder, PlaceOrder, ReserveGoods, WantedLine
+from medsales.domain.orders.fulfilment import ReserveGoods
+from medsales.domain.orders.holds import ConfirmOrder
+from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.stock.lot import HoldLot
+from medsales.domain.values import day_in_china
 from medsales.engine.application import Ask
 from medsales.projections.customer_360 import customer_seen
 from medsales.projections.lot_trace import LotTraced, trace
@@ -57,7 +60,7 @@ def _live(
     opening = list(life.opening(dealer, catalogue, sites)) + list(life.pricing(dealer, sellable))
     received = [*life.goods_in(dealer, sellable, units, arrived), *life.lots_in(dealer, sellable)]
     sold = list(life.sales(dealer, customers, arrived)) if customers else []
-    years = sorted([*received, *sold], key=lambda step: step.at)
+    years = sorted([*received, *sold], key=life.moment)
     with _progress(console) as progress:
         for title, steps in (("Products, hospitals, prices", opening), ("Two years", years)):
             task = progress.add_task(title, total=len(steps))
@@ -95,6 +98,9 @@ def _tell(
     _hold(dealer, held)
     refused = _try_to_ship(dealer, arrived, held, sites)
     _project(company, console)
+    customer = life.customers_of(sites)[0].begins()
+    deal = terms.told(company, dealer.run, customer, held.product)
+    _project(company, console)
     _tell_lot(company, held.lot, console)
     console.print("\n[bold]Shipping from the held lot is refused[/]")
     for sentence in refused.sentence if refused else ("nothing was left to ship",):
@@ -102,6 +108,7 @@ def _tell(
     _tell_unit(company, held.lot, console)
     _tell_stock(company, console)
     _tell_customer(company, held.lot, console)
+    terms.shown(company, deal, console)
 
 
 def _hold(dealer: Dealer, held: Arrived) -> None:
@@ -188,11 +195,12 @@ def _tell_stock(company: Company, console: Console) -> None:
 
 
 def _tell_customer(company: Company, lot: LotId, console: Console) -> None:
+    today = day_in_china(company.app.clock())
     with company.database.reading() as db:
         found = trace(db, lot)
         assert found is not None, "the lot was received"
         holder = next((s.holder for s in found.holders if s.holder.startswith("customer:")), None)
-        seen = customer_seen(db, holder) if holder else None
+        seen = customer_seen(db, holder, today) if holder else None
     if seen is None:
         return
     profile = seen.profile

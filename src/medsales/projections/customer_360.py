@@ -1,8 +1,8 @@
-"""Everything about one customer: profile, orders, devices on site, and the prices it was given."""
+"""Everything about one customer: profile, devices, orders, and on which terms it buys."""
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 
 from medsales.domain.kernel import Value
 from medsales.domain.orders.order import OrderPlaced
@@ -13,7 +13,10 @@ from medsales.domain.stock.movement import Movement
 from medsales.engine.database import Db
 from medsales.engine.facts import Fact
 from medsales.engine.projection import BEGINNING, Change, Changes, Projection, Row, on
+from medsales.projections.contract_board import ANY, BOARD, ContractOnBoard
+from medsales.projections.credit_exposure import EXPOSURES, ExposureLine
 from medsales.projections.order_board import OrderCard
+from medsales.projections.quote_board import QuoteCard
 
 
 class CustomerProfile(Row, key=("customer",), indexes=(("region",),)):
@@ -181,7 +184,7 @@ class Customer360(Projection):
                 product=line.product,
                 price=line.price.amount,
                 currency=line.price.currency,
-                price_matrix=event.price_matrix,
+                price_matrix=event.price_matrix or "",
                 price_version=line.price_version,
                 price_path=line.price_path,
                 order=fact.subject,
@@ -210,8 +213,25 @@ def arrived(
     )
 
 
+class AgreedTerm(Value):
+    """A price that a contract agrees for a product and that counts on the day."""
+
+    product: str
+    contract: str
+    version: int
+    price: Decimal
+    """Of one piece."""
+    currency: str
+    remaining: int | None = None
+    """Pieces that may still be called off; none where only the amount is limited."""
+    since: date
+    valid_until: date
+    payment_days: int
+    """How many days after the invoice the customer pays."""
+
+
 class CustomerSeen(Value):
-    """The 360° view, in its first version."""
+    """The 360° view."""
 
     profile: CustomerProfile
     departments: tuple[str, ...]
@@ -219,13 +239,22 @@ class CustomerSeen(Value):
     units: tuple[UnitAtSite, ...]
     prices: tuple[CustomerPrice, ...]
     """The one given last for each product, by when it was given and not by when it was recorded."""
+    on: date
+    """The day by which terms and credit were judged."""
+    quotes: tuple[QuoteCard, ...]
+    """The newest first."""
+    contracts: tuple[ContractOnBoard, ...]
+    terms: tuple[AgreedTerm, ...]
+    """What contracts agree; for everything else the price matrices count, by tier and region."""
+    credit: tuple[ExposureLine, ...]
+    """What is owed and may still be, by account and currency."""
 
 
 MOST = 1000
 """Of each kind in one view; longer lists are paged where they live."""
 
 
-def customer_seen(db: Db, id: str) -> CustomerSeen | None:
+def customer_seen(db: Db, id: str, on: date) -> CustomerSeen | None:
     row = db.execute("select * from customer_profile where customer = %s", (id,)).fetchone()
     if row is None:
         return None
@@ -249,7 +278,44 @@ def customer_seen(db: Db, id: str) -> CustomerSeen | None:
         orders=tuple(OrderCard(**row) for row in orders),
         units=tuple(UnitAtSite(**row) for row in units),
         prices=tuple(CustomerPrice(**row) for row in prices),
+        on=on,
+        **commercial(db, id, on),
     )
+
+
+def commercial(db: Db, id: str, on: date) -> dict[str, tuple[Value | Row, ...]]:
+    """What was offered, what is agreed and what is owed."""
+    given = {**ANY, "account": None, "over": None, "customer": id, "on": on, "most": MOST}
+
+    def told(query: LiteralString) -> list[dict[str, Any]]:
+        return db.execute(query, given).fetchall()
+
+    contracts = told(BOARD + " order by c.contract desc limit %(most)s")
+    exposures = told(EXPOSURES + " order by account, currency limit %(most)s")
+    return {
+        "quotes": tuple(QuoteCard(**row) for row in told(NEWEST_QUOTES)),
+        "contracts": tuple(ContractOnBoard(**row) for row in contracts),
+        "terms": tuple(AgreedTerm(**row) for row in told(TERMS)),
+        "credit": tuple(ExposureLine(**row) for row in exposures),
+    }
+
+
+NEWEST_QUOTES = """
+    select * from quote_card where customer = %(customer)s
+    order by drafted_at desc, quote desc limit %(most)s
+"""
+TERMS = """
+    select distinct on (line.product) line.product, c.contract, c.version, line.price,
+        line.currency, line.max_quantity - line.called as remaining, v.since, c.valid_until,
+        (v.content ->> 'payment_days')::int as payment_days
+    from contract_card c
+        join contract_version_card v on v.contract = c.contract and v.version = c.version
+        join contract_line_card line on line.contract = c.contract and line.version = c.version
+    where c.customer = %(customer)s and c.status = 'active'
+        and v.since <= %(on)s and c.valid_from <= %(on)s and c.valid_until >= %(on)s
+    order by line.product, v.since desc, c.contract desc limit %(most)s
+"""
+"""Of several contracts about a product the one that began last counts (terms_in_force.py)."""
 
 
 CUSTOMERS = """

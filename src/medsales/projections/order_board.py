@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from medsales.domain.kernel import Value
-from medsales.domain.orders import order, shipment
+from medsales.domain.orders import cancelling, fulfilment, holds, order, shipment
 from medsales.engine.database import Db
 from medsales.engine.facts import Fact
-from medsales.engine.projection import BEGINNING, Changes, Projection, Row, on
+from medsales.engine.projection import BEGINNING, Change, Changes, Projection, Row, on
 
 
 class OrderCard(Row, key=("order",), indexes=(("customer", "order"), ("placed_at", "order"))):
@@ -50,6 +50,25 @@ class OrderLineCard(Row, key=("order", "line"), indexes=(("product",),)):
     returned: int = 0
 
 
+class OrderHoldCard(Row, key=("order", "kind"), indexes=(("kind", "order"),)):
+    """A check that an order did not pass, and who released or rejected it."""
+
+    order: str
+    kind: str
+    """credit, price or licence."""
+    owner: str = ""
+    """The role that decides on it."""
+    en: str = ""
+    zh: str = ""
+    held_at: datetime = BEGINNING
+    decided: str = ""
+    """released, rejected, or nothing yet."""
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    reason: str | None = None
+    """Why it was released or rejected."""
+
+
 class ShipmentCard(Row, key=("shipment",), indexes=(("order",),)):
     """A shipment, from its plan to the signature of who received it."""
 
@@ -66,7 +85,7 @@ class ShipmentCard(Row, key=("shipment",), indexes=(("order",),)):
 
 
 class OrderBoard(Projection):
-    rows = (OrderCard, OrderLineCard, ShipmentCard)
+    rows = (OrderCard, OrderLineCard, OrderHoldCard, ShipmentCard)
 
     @on(order.OrderPlaced)
     def placed(self, fact: Fact[order.OrderPlaced]) -> Changes:
@@ -77,7 +96,7 @@ class OrderBoard(Projection):
             status=order.OrderStatus.PLACED,
             placed_at=fact.effective_at,
             placed_by=fact.by,
-            price_matrix=event.price_matrix,
+            price_matrix=event.price_matrix or "",
             amount=sum((line.price.amount * line.quantity for line in event.lines), Decimal(0)),
             currency=event.lines[0].price.currency,
             ordered=sum(line.quantity for line in event.lines),
@@ -94,36 +113,64 @@ class OrderBoard(Projection):
                 ordered=line.quantity,
             )
 
-    @on(order.OrderConfirmed)
-    def confirmed(self, fact: Fact[order.OrderConfirmed]) -> Changes:
+    @on(holds.OrderConfirmed)
+    def confirmed(self, fact: Fact[holds.OrderConfirmed]) -> Changes:
         yield OrderCard.set(fact.subject, status=order.OrderStatus.CONFIRMED)
 
-    @on(order.GoodsReserved)
-    def reserved(self, fact: Fact[order.GoodsReserved]) -> Changes:
+    @on(holds.OrderHeld)
+    def held(self, fact: Fact[holds.OrderHeld]) -> Changes:
+        yield OrderCard.set(fact.subject, status=order.OrderStatus.ON_HOLD)
+        for hold in fact.event.holds:
+            yield OrderHoldCard.put(
+                order=fact.subject,
+                kind=hold.kind,
+                owner=holds.HOLD_OWNERS[hold.kind],
+                en=hold.en,
+                zh=hold.zh,
+                held_at=fact.effective_at,
+            )
+
+    @on(holds.HoldReleased)
+    def hold_released(self, fact: Fact[holds.HoldReleased]) -> Changes:
+        yield decided(fact, "released")
+
+    @on(cancelling.HoldRejected)
+    def hold_rejected(self, fact: Fact[cancelling.HoldRejected]) -> Changes:
+        yield decided(fact, "rejected")
+
+    @on(cancelling.OrderReopened)
+    def reopened(self, fact: Fact[cancelling.OrderReopened]) -> Changes:
+        yield OrderCard.set(fact.subject, status=order.OrderStatus.PLACED)
+        for line in fact.event.lines:
+            yield OrderLineCard.add(fact.subject, line.line, cancelled=-line.quantity)
+            yield OrderCard.add(fact.subject, cancelled=-line.quantity)
+
+    @on(fulfilment.GoodsReserved)
+    def reserved(self, fact: Fact[fulfilment.GoodsReserved]) -> Changes:
         return counted(fact, set_aside=+1)
 
-    @on(order.GoodsReleased)
-    def released(self, fact: Fact[order.GoodsReleased]) -> Changes:
+    @on(fulfilment.GoodsReleased)
+    def released(self, fact: Fact[fulfilment.GoodsReleased]) -> Changes:
         return counted(fact, set_aside=-1)
 
-    @on(order.OrderShipped)
-    def shipped(self, fact: Fact[order.OrderShipped]) -> Changes:
+    @on(fulfilment.OrderShipped)
+    def shipped(self, fact: Fact[fulfilment.OrderShipped]) -> Changes:
         return counted(fact, set_aside=-1, shipped=+1)
 
-    @on(order.OrderDelivered)
-    def delivered(self, fact: Fact[order.OrderDelivered]) -> Changes:
+    @on(fulfilment.OrderDelivered)
+    def delivered(self, fact: Fact[fulfilment.OrderDelivered]) -> Changes:
         return counted(fact, delivered=+1)
 
-    @on(order.PlacedUnitsSold)
-    def sold_in_place(self, fact: Fact[order.PlacedUnitsSold]) -> Changes:
+    @on(fulfilment.PlacedUnitsSold)
+    def sold_in_place(self, fact: Fact[fulfilment.PlacedUnitsSold]) -> Changes:
         return counted(fact, shipped=+1, delivered=+1)
 
-    @on(order.GoodsReturned)
-    def returned(self, fact: Fact[order.GoodsReturned]) -> Changes:
+    @on(fulfilment.GoodsReturned)
+    def returned(self, fact: Fact[fulfilment.GoodsReturned]) -> Changes:
         return counted(fact, returned=+1)
 
-    @on(order.OrderCancelled)
-    def cancelled(self, fact: Fact[order.OrderCancelled]) -> Changes:
+    @on(cancelling.OrderCancelled)
+    def cancelled(self, fact: Fact[cancelling.OrderCancelled]) -> Changes:
         yield OrderCard.set(fact.subject, status=fact.event.status)
         for line in fact.event.lines:
             yield OrderLineCard.add(fact.subject, line.line, cancelled=line.quantity)
@@ -165,6 +212,18 @@ class OrderBoard(Projection):
         )
 
 
+def decided(fact: Fact[Any], how: str) -> Change:
+    event = fact.event
+    return OrderHoldCard.set(
+        fact.subject,
+        event.kind,
+        decided=how,
+        decided_by=fact.by,
+        decided_at=fact.effective_at,
+        reason=event.reason,
+    )
+
+
 def counted(fact: Fact[Any], **signs: int) -> Changes:
     """Adds the pieces of the goods to line and order."""
     for some in fact.event.goods:
@@ -178,8 +237,9 @@ class OrderSeen(Value):
 
     order: OrderCard
     progress: str
-    """placed, confirmed, in fulfilment, fulfilled or cancelled; follows from the counts."""
+    """placed, on_hold, confirmed, in fulfilment, fulfilled, cancelled; follows from the counts."""
     lines: tuple[OrderLineCard, ...]
+    holds: tuple[OrderHoldCard, ...]
     shipments: tuple[ShipmentCard, ...]
 
 
@@ -195,12 +255,18 @@ def order_seen(db: Db, id: str) -> OrderSeen | None:
     row = db.execute('select * from order_card where "order" = %s', (id,)).fetchone()
     if row is None:
         return None
-    lines = db.execute('select * from order_line_card where "order" = %s order by line', (id,))
+    lines = db.execute(
+        'select * from order_line_card where "order" = %s order by line', (id,)
+    ).fetchall()
+    held = db.execute(
+        'select * from order_hold_card where "order" = %s order by kind', (id,)
+    ).fetchall()
     card = OrderCard(**row)
     return OrderSeen(
         order=card,
         progress=progress_of(card),
-        lines=tuple(OrderLineCard(**line) for line in lines.fetchall()),
+        lines=tuple(OrderLineCard(**line) for line in lines),
+        holds=tuple(OrderHoldCard(**hold) for hold in held),
         shipments=tuple(shipments_of(db, id)),
     )
 
@@ -215,5 +281,9 @@ def shipments_of(db: Db, id: str) -> list[ShipmentCard]:
 ORDERS = """
     select * from order_card where (%(customer)s::text is null or customer = %(customer)s)
         and (%(status)s::text is null or status = %(status)s)
+        and (%(hold)s::text is null or status = 'on_hold' and exists (
+            select from order_hold_card as h
+            where h."order" = order_card."order" and h.kind = %(hold)s and h.decided = ''
+        ))
 """
-"""Orders of one customer or all, in one status or any."""
+"""Orders of one customer or all, in one status or any, held for one check or not."""

@@ -20,6 +20,12 @@ class ProductName(Row, key=("product",)):
     device_class: str | None = None
     tracked_by: str = ""
     implantable: bool = False
+    family: str | None = None
+    """What it is priced and authorised with."""
+    classification: str | None = None
+    """Its code in the device catalogue."""
+    approved_by: str | None = None
+    """Who approved it before its first purchase (首营品种)."""
     warnings: tuple[str, ...] = ()
     """What was odd about its identifiers when it was taken over."""
 
@@ -44,8 +50,17 @@ class ProductRegistration(Row, key=("product", "position"), ledger=True):
     valid_until: date | None = None
 
 
+class ProductRevocation(Row, key=("product", "number")):
+    """A registration that no longer counts, and from when on."""
+
+    product: str
+    number: str
+    revoked_on: date = date.min
+    reason: str = ""
+
+
 class ProductList(Projection):
-    rows = (ProductName, ProductPackage, ProductRegistration)
+    rows = (ProductName, ProductPackage, ProductRegistration, ProductRevocation)
 
     @on(product.ProductRegistered)
     def registered(self, fact: Fact[product.ProductRegistered]) -> Changes:
@@ -67,6 +82,31 @@ class ProductList(Projection):
     @on(product.PackagingAdded)
     def packaging_added(self, fact: Fact[product.PackagingAdded]) -> Changes:
         yield packaged(fact.subject, fact.event.packaging)
+
+    @on(product.ProductClassified)
+    def classified(self, fact: Fact[product.ProductClassified]) -> Changes:
+        event = fact.event
+        yield ProductName.set(
+            fact.subject,
+            family=event.family,
+            classification=event.classification,
+            device_class=event.device_class,
+        )
+
+    @on(product.ProductApproved)
+    def approved(self, fact: Fact[product.ProductApproved]) -> Changes:
+        yield ProductName.set(fact.subject, approved_by=fact.event.approver)
+
+    @on(product.ProductApprovalWithdrawn)
+    def approval_withdrawn(self, fact: Fact[product.ProductApprovalWithdrawn]) -> Changes:
+        yield ProductName.set(fact.subject, approved_by=None)
+
+    @on(product.RegistrationRevoked)
+    def registration_revoked(self, fact: Fact[product.RegistrationRevoked]) -> Changes:
+        event = fact.event
+        yield ProductRevocation.put(
+            product=fact.subject, number=event.number, revoked_on=event.on, reason=event.reason
+        )
 
     @on(product.RegistrationRecorded)
     def registration_recorded(self, fact: Fact[product.RegistrationRecorded]) -> Changes:
@@ -96,6 +136,7 @@ class ProductCard(Value):
     product: ProductName
     packages: tuple[ProductPackage, ...]
     registrations: tuple[ProductRegistration, ...]
+    revocations: tuple[ProductRevocation, ...]
 
 
 def product_card(db: Db, id: str) -> ProductCard | None:
@@ -108,10 +149,14 @@ def product_card(db: Db, id: str) -> ProductCard | None:
     held = db.execute(
         "select * from product_registration where product = %s order by position", (id,)
     ).fetchall()
+    revoked = db.execute(
+        "select * from product_revocation where product = %s order by number", (id,)
+    ).fetchall()
     return ProductCard(
         product=ProductName(**named),
         packages=tuple(ProductPackage(**row) for row in packages),
         registrations=tuple(ProductRegistration(**row) for row in held),
+        revocations=tuple(ProductRevocation(**row) for row in revoked),
     )
 
 

@@ -197,6 +197,16 @@ class UnitHistory(Projection):
         hold, reason = fact.event.hold, fact.event.reason
         yield told(fact, f"put on hold {hold}: {reason}", f"暂停使用 ({hold}): {reason}")
 
+    @on(unit.UnitNearExpiry)
+    def near_expiry(self, fact: Fact[unit.UnitNearExpiry]) -> Changes:
+        expires = fact.event.expires
+        yield told(fact, f"near its expiry on {expires}", f"近效期: 有效期至 {expires}")
+
+    @on(unit.UnitExpired)
+    def expired(self, fact: Fact[unit.UnitExpired]) -> Changes:
+        expires = fact.event.expires
+        yield told(fact, f"expired on {expires}", f"已过期: 有效期至 {expires}")
+
     @on(unit.UnitHoldLifted)
     def hold_lifted(self, fact: Fact[unit.UnitHoldLifted]) -> Changes:
         hold, reason = fact.event.hold, fact.event.reason
