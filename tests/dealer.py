@@ -3,6 +3,7 @@
 from typing import Any
 
 from medsales.company import Company
+from medsales.domain.governance.approval import Approve
 from medsales.domain.ids import (
     CustomerId,
     DeviceUnitId,
@@ -14,13 +15,10 @@ from medsales.domain.ids import (
     WarehouseId,
 )
 from medsales.domain.kernel import Command, Role
-from medsales.domain.orders.order import (
-    ConfirmOrder,
-    LotQuantity,
-    PlaceOrder,
-    ReserveGoods,
-    WantedLine,
-)
+from medsales.domain.orders.fulfilment import ReserveGoods
+from medsales.domain.orders.goods import LotQuantity
+from medsales.domain.orders.holds import ConfirmOrder
+from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.orders.shipment import DeliverShipment, DispatchShipment, Transport
 from medsales.domain.parties.customer import CustomerKind, CustomerTier, RegisterCustomer
 from medsales.domain.stock.device_unit import InspectUnit, ReceiveUnit
@@ -33,10 +31,11 @@ from medsales.domain.stock.product import (
 )
 from medsales.domain.stock.warehouse import OpenWarehouse
 from medsales.domain.terms.price_matrix import (
-    ApproveVersion,
     DraftVersion,
     OpenPriceMatrix,
     PriceCell,
+    PriceMatrix,
+    ScheduleVersion,
     SubmitVersion,
 )
 from medsales.domain.udi import Issuer
@@ -108,8 +107,14 @@ class Dealer:
             for product, amount in ((LENS, "1250.00"), (GAUZE, "2.50"))
         )
         self.tell(DraftVersion(effective_from="2024-01-01", cells=cells), PRICES)
-        self.tell(SubmitVersion(version=1), PRICES)
-        self.tell(ApproveVersion(version=1), PRICES, by=ZHAO)
+        self.put_in_force(1)
+
+    def put_in_force(self, version: int) -> Receipt:
+        """Prices that Chen wrote: handed in by him, approved by Zhao, scheduled."""
+        self.tell(SubmitVersion(version=version), PRICES)
+        found = self.company.app.existing(PRICES, PriceMatrix).version(version)
+        self.tell(Approve(content_hash=found.content_hash), found.approval, by=ZHAO)
+        return self.tell(ScheduleVersion(version=version), PRICES)
 
     def tell(self, command: Command[Any], id: str | None = None, by: Actor = CHEN) -> Receipt:
         return self.company.app.handle(Ask(command, by, id))

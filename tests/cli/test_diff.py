@@ -76,7 +76,7 @@ def test_facts_that_name_somebody_are_shown(medsales: Program, told: tuple[Compa
     company, _ = told
     here = ("--company", company.name, "--mentioning", LENS)
     found = medsales.facts(*here)
-    assert {fact["subject"] for fact in found} > {LENS, "order:1", "price-matrix:CN"}
+    assert {fact["subject"] for fact in found} > {LENS, "order:1", f"price-sheet:CN:{LENS}"}
     assert [fact["position"] for fact in found] == sorted(fact["position"] for fact in found)
     kinds = medsales.facts(*here, "--kind", "UnitShipped", "--limit", "5")
     assert [fact["event"] for fact in kinds] == ["UnitShipped"]

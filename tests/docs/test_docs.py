@@ -195,6 +195,7 @@ CONCERNED = (
     "tests/domain/test_golden_samples.py",
     "tests/domain/test_every_aggregate.py",
     "tests/api/test_openapi.py",
+    "tests/api/test_subjects.py",
 )
 """The new tests, and those that look at everything there is."""
 
@@ -269,11 +270,28 @@ def test_the_examples_of_the_readme_run(company: Company, tmp_path: Path) -> Non
     ]
     assert len(stock_then["items"]) == 5
     assert stock_then["position"] == 1500
-    about, sealed, operated = answers[8:]
+    about, sealed, operated, *deal = answers[8:]
     assert "inspected by" in about
     assert "verified: the positions 1 to" in sealed
     assert "made anew from" in operated
     assert "medsales_lag_seconds" in operated
+    shows_how_terms_hold(deal, tmp_path)
+
+
+def shows_how_terms_hold(answers: list[str], tmp_path: Path) -> None:
+    """What the section on terms promises of each of its examples."""
+    approval, terms, credit, tasks, _, draft, own, granted, order = answers
+    (tmp_path / "quote.pdf").read_bytes().index(b"%PDF-1.7")
+    told: list[Any] = [json.loads(said) for said in (approval, terms, credit, tasks)]
+    assert [said["person"] for said in told[0]["voices"]] == ["zhao", "he"]
+    assert told[1]["applied"]["source"] == "contract"
+    assert len(told[1]["applied"]["signatures"]) == 2
+    assert len(told[2]["orders"]) == 2
+    assert "release_hold" in [task["kind"] for task in told[3]["items"]]
+    assert json.loads(draft)["events"] == ["QuoteDrafted"]
+    assert json.loads(own)["code"] == "approval.approver_is_author"
+    assert json.loads(granted)["events"][-1] == "QuoteApproved"
+    assert json.loads(order)["code"] == "order.price_not_in_force"
 
 
 @contextmanager
@@ -289,7 +307,9 @@ def at_work(company: Company) -> Iterator[None]:
 
 def as_here(script: str, company: Company) -> str:
     """The commands of an installation, for the company and with the programs of this test."""
-    programs = r"\.venv/bin/medsales (seal verify|audit export|facts|diff|seal|rebuild|parked)"
+    programs = (
+        r"\.venv/bin/medsales (seal verify|audit export|facts|diff|seal|rebuild|parked|token)"
+    )
     script = re.sub(programs, rf".venv/bin/medsales \1 --company {company.name}", script)
     script = script.replace(".venv/bin/python", sys.executable)
     return script.replace(".venv/bin/medsales", f"{sys.executable} -m medsales")

@@ -1,9 +1,10 @@
 """What holds for every aggregate, found by trying commands nobody would think of."""
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import UnionType
@@ -12,28 +13,43 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from tests.domain.orders.examples import PUMP_DI, STENT_DI, WORLD
+from tests.domain.orders.examples import PUMP, PUMP_DI, STENT, STENT_DI, UNION, WORLD
 from tests.domain.orders.towns import InMemory
+from tests.domain.terms.contracts import CONTRACT, in_force
 
 from medsales.catalogue import AGGREGATES
+from medsales.domain.governance.signature import SignedStatement
 from medsales.domain.ids import (
+    AnyId,
+    ApprovalFlowId,
+    ApprovalId,
+    ContractId,
+    ContractTemplateId,
+    CreditAccountId,
     CustomerId,
     DeviceIdentifierId,
     DeviceUnitId,
+    LicenceFileId,
     LotId,
     OrderId,
+    OurCompanyId,
     ParkingId,
+    PersonId,
     PriceMatrixId,
+    PriceSheetId,
     ProductId,
+    PromotionId,
+    QuoteId,
     ShipmentId,
+    SignatureId,
     WarehouseId,
 )
 from medsales.domain.kernel import EVENTS, KINDS, Aggregate, Command, Id, Value, aggregate_of
 from medsales.domain.udi import Issuer, Udi
 from medsales.engine.decision import GIVEN, aggregates_needed, parameters
-from medsales.testing import loaded
+from medsales.testing import NOON, Pen, loaded
 
 K = TypeVar("K")
 DOMAIN = Path(__file__).parents[2] / "src" / "medsales" / "domain"
@@ -44,6 +60,9 @@ PUBLIC = [command for command in COMMANDS if command.allowed]
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 each_public = pytest.mark.parametrize("command", PUBLIC, ids=lambda command: command.__name__)
 
+PEN = Pen("chen")
+SIGNED = [PEN.signs(f"order:SO-{n}", n, "sha256:" + "a" * 64) for n in (1, 2)]
+
 # Few names, so that what one command speaks of another one has heard of.
 KEYS: dict[type[Id], tuple[str, ...]] = {
     CustomerId: ("91330000470003281C", "cms-010001", "nobody"),
@@ -53,9 +72,22 @@ KEYS: dict[type[Id], tuple[str, ...]] = {
     LotId: (f"{STENT_DI}:A213", f"{PUMP_DI}:A213"),
     WarehouseId: ("HZ-1", "WH-1", "nowhere"),
     PriceMatrixId: ("CN-2026", "CN-2027"),
+    PriceSheetId: (f"CN-2026:product:{PUMP_DI}", "CN-2026:family:华东"),
+    PromotionId: ("SPRING-2026", "AUTUMN-2026"),
+    CreditAccountId: ("91330000470003281C", "cms-010001"),
+    QuoteId: ("Q-1", "Q-2"),
+    ContractId: ("HT-1", "HT-2"),
+    ContractTemplateId: ("FRAMEWORK", "SHORT"),
+    OurCompanyId: ("us",),
     OrderId: ("SO-1", "SO-2"),
     ShipmentId: ("DN-1", "DN-2"),
     ParkingId: ("stock_picture", "timer_board"),
+    LicenceFileId: ("own", "customer:91330000470003281C", "supplier:maker", "person:chen"),
+    PersonId: ("chen", "wang", "nobody"),
+    SignatureId: tuple(signed.statement.id().key for signed in SIGNED),
+    ApprovalFlowId: ("price-matrix", "quote", "nothing"),
+    ApprovalId: ("price-matrix:CN-2026:1", "price-matrix:CN-2026:2", "quote:Q-1:1"),
+    AnyId: ("price-matrix:CN-2026", "quote:Q-1"),
 }
 TEXTS = (
     *(key for keys in KEYS.values() for key in keys),
@@ -63,8 +95,12 @@ TEXTS = (
     "EUR",
     "华东",
     "心内科",
+    "14-02",
     "base",
     "sha256:" + "a" * 64,
+    PEN.public_key,
+    PEN.key_id,
+    PEN.session,
 )
 NUMBERS = (0, 1, 2, 3, 10, 1_000_000)
 DAYS = (date(1999, 12, 31), date(2026, 1, 1), date(2026, 6, 1), date(9999, 12, 31))
@@ -73,6 +109,8 @@ ATOMS: dict[Any, tuple[Any, ...]] = {
     int: NUMBERS,
     bool: (False, True),
     date: DAYS,
+    datetime: (NOON,),
+    AwareDatetime: (NOON,),
     Decimal: (Decimal(-1), Decimal(0), Decimal("0.50"), Decimal(700)),
     type(None): (None,),
 }
@@ -93,6 +131,8 @@ def values(  # noqa: PLR0911 - one return per form of a type
         return values(inner, *more, *constraints)
     if annotation is Udi:
         return LABELS
+    if annotation is SignedStatement:
+        return st.sampled_from(SIGNED)
     if get_origin(annotation) in (Union, UnionType):
         return st.one_of([values(option, *constraints) for option in get_args(annotation)])
     if get_origin(annotation) is tuple:
@@ -139,6 +179,7 @@ def ids_of(aggregate: type[Aggregate]) -> list[str]:
 
 def begun() -> InMemory:
     streams = {id: list(events) for id, events in WORLD.items()}
+    streams[CONTRACT] = list(in_force(UNION, PUMP, STENT))
     return InMemory(streams, {id: loaded(id, events) for id, events in streams.items()})
 
 
@@ -184,10 +225,12 @@ def test_whatever_a_decision_needs_is_pointed_to(command: type[Command[Any]]) ->
 
 
 def _annotation(holder: type, name: str) -> Any:
-    """The type of a field or property."""
+    """The type of a field or property, or of what a method returns."""
     member = getattr(holder, name, None)
     if isinstance(member, property):
         return get_type_hints(member.fget)["return"]
+    if inspect.isfunction(member):
+        return get_type_hints(member)["return"]
     return get_type_hints(holder, include_extras=True).get(name)
 
 

@@ -25,13 +25,10 @@ from tests.engine.trade import ANN, BOB, UNITS, opened_for_business, ordered, re
 
 from medsales.company import Company
 from medsales.domain.kernel import Refused
-from medsales.domain.orders.order import (
-    CancelOrder,
-    ConfirmOrder,
-    Order,
-    OrderStatus,
-    ReserveGoods,
-)
+from medsales.domain.orders.cancelling import CancelOrder
+from medsales.domain.orders.fulfilment import ReserveGoods
+from medsales.domain.orders.holds import ConfirmOrder
+from medsales.domain.orders.order import Order, OrderStatus
 from medsales.domain.stock.device_unit import DeviceUnit, Lifecycle
 from medsales.engine.application import Ask, Receipt
 
@@ -174,7 +171,7 @@ PROGRAM = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from medsales.catalogue import PROJECTIONS
-from medsales.domain.orders.order import ReserveGoods
+from medsales.domain.orders.fulfilment import ReserveGoods
 from tests.engine.purses import asked, at_once, opened
 from tests.engine.test_at_once import answered, kinds
 from tests.engine.trade import ANN, UNITS

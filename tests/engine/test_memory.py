@@ -21,7 +21,7 @@ from medsales.domain.kernel import Refused
 from medsales.engine import memory
 from medsales.engine.application import Receipt, Stale
 from medsales.engine.decision import Loaded
-from medsales.engine.log import Log, Told, Wanted
+from medsales.engine.log import Line, Log, Told, Wanted
 from medsales.engine.memory import LONG, Memory, restored, shape, stored
 
 
@@ -89,6 +89,16 @@ def test_what_was_decided_and_not_written_is_forgotten(
             do(company, TakeCoins(coins=9), id)
     do(company, TakeCoins(coins=9), id)
     assert coins(company, id) == 1
+
+
+def test_what_was_written_weighs_as_much_as_its_facts(company: Company) -> None:
+    """A price sheet of 100,000 cells is one fact, and must not pass for a small one."""
+    id = purse(company, coins=10)
+    known = Memory(company.log).load([id])[id]
+    light, heavy = Memory(company.log), Memory(company.log)
+    light.keep({id: known})
+    heavy.keep({id: known}, [Line(id, 1, "Large", "x" * 10_000)])
+    assert heavy.weight == light.weight + 10_000 - memory.PER_EVENT
 
 
 def test_memory_is_bounded_and_what_was_used_last_stays(company: Company) -> None:

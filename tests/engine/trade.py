@@ -5,16 +5,19 @@ from typing import Any
 from tests.engine.purses import asked
 
 from medsales.company import Company
+from medsales.domain.governance.approval import Approve
 from medsales.domain.kernel import Command, Role
-from medsales.domain.orders.order import ConfirmOrder, PlaceOrder
+from medsales.domain.orders.holds import ConfirmOrder
+from medsales.domain.orders.placing import PlaceOrder
 from medsales.domain.parties.customer import RegisterCustomer
 from medsales.domain.stock.device_unit import InspectUnit, ReceiveUnit
 from medsales.domain.stock.product import RecordRegistration, RegisterProduct
 from medsales.domain.stock.warehouse import OpenWarehouse
 from medsales.domain.terms.price_matrix import (
-    ApproveVersion,
     DraftVersion,
     OpenPriceMatrix,
+    PriceMatrix,
+    ScheduleVersion,
     SubmitVersion,
 )
 from medsales.engine.application import Actor, Receipt
@@ -51,7 +54,9 @@ def opened_for_business(company: Company) -> None:
         (DraftVersion, MATRIX, {"effective_from": "2024-01-01", "cells": (cell,)}),
         (SubmitVersion, MATRIX, {"version": 1}),
     )
-    company.app.handle(asked(ApproveVersion(version=1), MATRIX, BOB))
+    version = company.app.existing(MATRIX, PriceMatrix).version(1)
+    company.app.handle(asked(Approve(content_hash=version.content_hash), version.approval, BOB))
+    done(company, (ScheduleVersion, MATRIX, {"version": 1}))
 
 
 def received(company: Company, count: int, first: int = 0) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from medsales.domain.stock.device_unit import (
     ReturnUnit,
     TakeBackUnit,
 )
+from medsales.domain.values import CHINA
 from medsales.engine import worker as module
 from medsales.engine.consequences import Then
 from medsales.engine.timers import DUE, Timer, Timers
@@ -28,8 +29,8 @@ from medsales.projections.customer_360 import customer_seen
 from medsales.projections.unit_history import history_of
 
 DAY = date(2027, 6, 30)
-EVENING = datetime(2027, 6, 30, 23, 59, 59, tzinfo=UTC)
-MIDNIGHT = datetime(2027, 7, 1, tzinfo=UTC)
+EVENING = datetime(2027, 6, 30, 23, 59, 59, tzinfo=CHINA)
+MIDNIGHT = datetime(2027, 7, 1, tzinfo=CHINA)
 HOUR = timedelta(hours=1)
 
 
@@ -62,7 +63,9 @@ def overdue(dealer: Dealer) -> list[str]:
 
 
 def timers(dealer: Dealer) -> list[dict[str, Any]]:
-    return query(dealer.company, "select * from timer order by subject")
+    return query(
+        dealer.company, "select * from timer where timer = 'placement_overdue' order by subject"
+    )
 
 
 def asked(dealer: Dealer) -> list[dict[str, Any]]:
@@ -85,7 +88,7 @@ def test_it_is_told_in_the_audit_trail_and_in_the_view_of_the_customer(
     at(dealer, MIDNIGHT)
     with dealer.company.database.reading() as db:
         last = history_of(db, lens)[-1]
-        seen = customer_seen(db, UNION)
+        seen = customer_seen(db, UNION, DAY)
     assert last.en == f"overdue: was to be back from {UNION} by 2027-06-30, agreement AG-1"
     assert last.zh == f"逾期: 应于 2027-06-30 前自 {UNION} 归还, 协议 AG-1"
     assert last.by == "process:placement_overdue"
@@ -128,7 +131,7 @@ def test_what_was_extended_is_asked_for_on_its_new_day(dealer: Dealer, lens: Dev
     dealer.tell(ExtendPlacement(due_back=date(2027, 7, 31), reason="trial goes on"), lens)
     at(dealer, MIDNIGHT)
     assert overdue(dealer) == []
-    at(dealer, datetime(2027, 8, 1, tzinfo=UTC))
+    at(dealer, datetime(2027, 8, 1, tzinfo=CHINA))
     assert overdue(dealer) == [lens]
 
 
@@ -219,11 +222,11 @@ def test_a_timer_that_is_set_anew_while_it_is_parked_waits_too(
         patch.setitem(DUE, "placement_overdue", slip)
         at(dealer, MIDNIGHT)
         dealer.tell(ExtendPlacement(due_back=date(2027, 7, 1), reason="late"), lens)
-        dealer.company.app.clock = lambda: datetime(2027, 7, 2, tzinfo=UTC)
+        dealer.company.app.clock = lambda: datetime(2027, 7, 2, tzinfo=CHINA)
         dealer.company.follower.catch_up()
         assert Timers(dealer.company.app, dealer.company.database).step() == 0
     dealer.tell(RetryParked(name="placement_overdue", stream=lens), by=CHEN)
-    at(dealer, datetime(2027, 7, 2, tzinfo=UTC))
+    at(dealer, datetime(2027, 7, 2, tzinfo=CHINA))
     assert overdue(dealer) == [lens]
 
 

@@ -5,10 +5,12 @@ from decimal import Decimal
 import pytest
 from tests.dealer import CHILDREN, PRICES, UNION, Dealer
 
-from medsales.domain.ids import DeviceUnitId
+from medsales.domain.ids import CreditAccountId, DeviceUnitId, OrderId
 from medsales.domain.kernel import Refused
-from medsales.domain.orders.order import ReportUsage
+from medsales.domain.orders.usage import ReportUsage
 from medsales.domain.stock.device_unit import DeviceUnit, Lifecycle, PlaceUnit
+from medsales.domain.terms.credit import AgreeCredit, CreditAccount, Reservation
+from medsales.domain.values import Money
 from medsales.projections.order_board import order_seen
 
 
@@ -50,6 +52,16 @@ def test_u6_a_usage_report_sells_and_uses_up_in_one_decision(dealer: Dealer) -> 
         2,
     )
     assert dealer.company.follower.verify(list(dealer.company.follower.projections)) == []
+
+
+def test_u6_what_was_used_is_owed_even_beyond_the_limit(dealer: Dealer) -> None:
+    """K2 is about promises; the use of goods is a fact, and the debt exists."""
+    unit = placed(dealer, "S1")
+    nothing = Money(amount=0, currency="CNY")
+    dealer.tell(AgreeCredit(customer=UNION, limit=nothing, reason="pays in advance"))
+    dealer.tell(used(unit))
+    account = dealer.company.app.existing(CreditAccountId.of(UNION.key), CreditAccount)
+    assert account.reservations == {OrderId("order:U1"): Reservation("CNY", shipped=Decimal(1250))}
 
 
 def test_u6_the_same_report_again_makes_no_second_order(dealer: Dealer) -> None:

@@ -12,7 +12,8 @@ from tests.dealer import (
 )
 
 from medsales.domain.ids import LotId
-from medsales.domain.orders.order import LotQuantity, ReturnGoods
+from medsales.domain.orders.fulfilment import ReturnGoods
+from medsales.domain.orders.goods import LotQuantity
 from medsales.domain.stock.device_unit import ArriveUnit, ScrapUnit, TakeBackUnit, TransferUnit
 from medsales.domain.stock.lot import HoldLot, LiftLotHold
 from medsales.projections.lot_trace import LotTraced, trace

@@ -1,17 +1,14 @@
 """The order board and the 360° view: what people ask first, told by the facts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from tests.dealer import CHEN, GAUZE, GAUZE_LOT, HANGZHOU, LENS, PRICES, UNION, Dealer
 
-from medsales.domain.orders.order import (
-    CancelOrder,
-    LotQuantity,
-    PlaceOrder,
-    ReturnGoods,
-    WantedLine,
-)
+from medsales.domain.orders.cancelling import CancelOrder
+from medsales.domain.orders.fulfilment import ReturnGoods
+from medsales.domain.orders.goods import LotQuantity
+from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.parties.customer import (
     AddDepartment,
     ReviseCustomer,
@@ -25,10 +22,14 @@ from medsales.domain.stock.device_unit import (
     TakeBackUnit,
     UninstallUnit,
 )
+from medsales.domain.terms.price_matrix import DraftVersion, PriceCell
+from medsales.domain.values import Money
 from medsales.engine.application import Ask
 from medsales.projections.customer_360 import CustomerSeen, customer_seen
 from medsales.projections.order_board import OrderSeen, order_seen
 from medsales.projections.product_list import product_bearing, product_card
+
+TODAY = date(2027, 1, 1)
 
 
 def seen(dealer: Dealer, order: str) -> OrderSeen:
@@ -42,7 +43,7 @@ def seen(dealer: Dealer, order: str) -> OrderSeen:
 def customer(dealer: Dealer) -> CustomerSeen:
     dealer.catch_up()
     with dealer.company.database.reading() as db:
-        found = customer_seen(db, UNION)
+        found = customer_seen(db, UNION, TODAY)
     assert found is not None
     return found
 
@@ -128,6 +129,18 @@ def test_the_360_view_shows_the_prices_given_last(dealer: Dealer) -> None:
     order = dealer.order("2", (LENS, 1))
     (price,) = customer(dealer).prices
     assert (price.product, price.price, price.order) == (LENS, Decimal(1250), order)
+
+
+def test_an_order_that_is_told_late_has_the_price_of_now(dealer: Dealer) -> None:
+    """Nobody buys at last year's price by saying that he did so last year."""
+    dearer = PriceCell(product=LENS, price=Money(amount="1300.00", currency="CNY"))
+    dealer.tell(DraftVersion(effective_from="2025-01-01", cells=(dearer,)), PRICES)
+    dealer.put_in_force(2)
+    wanted = (WantedLine(product=LENS, quantity=1),)
+    late = PlaceOrder(number="1", customer=UNION, price_matrix=PRICES, lines=wanted)
+    when = datetime(2024, 6, 1, tzinfo=UTC)
+    told = dealer.company.app.handle(Ask(late, CHEN, effective_at=when, reason="in a drawer"))
+    assert seen(dealer, told.id).lines[0].price == Decimal(1300)
 
 
 def test_a_late_entry_does_not_become_the_price_given_last(dealer: Dealer) -> None:

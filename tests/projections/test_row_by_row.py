@@ -9,10 +9,13 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
+from tests.domain.governance.test_approval_lives import Life as ApprovalLife
 from tests.domain.orders import test_order_lives as orders
 from tests.domain.orders.towns import InMemory
 from tests.domain.stock import test_device_unit_lives as units
 from tests.domain.stock.lives import DeviceUnitLives
+from tests.domain.terms import test_credit_lives as credit
+from tests.domain.terms import test_price_matrix_lives as prices
 
 from medsales.catalogue import PROJECTIONS
 from medsales.domain.kernel import Command, Event
@@ -119,13 +122,56 @@ class ToldOrders(orders.OrderLives):
         self.story.must_be_told_stream_by_stream()
 
 
+class ToldPrices(prices.PriceMatrixLives):
+    def found(self) -> InMemory:
+        self.story = Story()
+        return InMemory()
+
+    def teardown(self) -> None:
+        assert isinstance(self.town, InMemory)
+        self.story.goes_on(self.town.streams)
+        self.story.must_be_told_stream_by_stream()
+
+
+def test_the_lives_of_prices_may_be_told_stream_by_stream() -> None:
+    run_state_machine_as_test(ToldPrices, settings=QUICK)
+
+
+class ToldCredit(credit.CreditLives):
+    def found(self) -> InMemory:
+        self.story = Story()
+        return InMemory()
+
+    def tell(self, command: Command[Any], id: str | None = None, by: str = "chen") -> bool:
+        happened = super().tell(command, id, by)
+        assert isinstance(self.town, InMemory)
+        self.story.goes_on(self.town.streams)
+        return happened
+
+    def teardown(self) -> None:
+        self.story.must_be_told_stream_by_stream()
+
+
 def test_the_lives_of_units_and_lots_may_be_told_stream_by_stream() -> None:
     machine: Any = lambda: DeviceUnitLives(Told)  # noqa: E731 - anything that makes a machine
     run_state_machine_as_test(machine, settings=QUICK)
 
 
+def test_the_lives_of_credit_accounts_may_be_told_stream_by_stream() -> None:
+    run_state_machine_as_test(ToldCredit, settings=QUICK)
+
+
 def test_the_lives_of_orders_may_be_told_stream_by_stream() -> None:
     run_state_machine_as_test(ToldOrders, settings=QUICK)
+
+
+def test_the_lives_of_approvals_may_be_told_stream_by_stream() -> None:
+    for seed in range(20):
+        life, story = ApprovalLife(seed), Story()
+        for _ in range(60):
+            life.step()
+            story.goes_on(life.desk.streams)
+        story.must_be_told_stream_by_stream()
 
 
 class Tally(Row, key=("kind",), shared=True):

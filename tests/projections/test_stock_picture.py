@@ -10,7 +10,9 @@ from tests.dealer import (
     Dealer,
 )
 
-from medsales.domain.orders.order import CancelOrder, LotQuantity, ReturnGoods, SellPlacedUnits
+from medsales.domain.orders.cancelling import CancelOrder
+from medsales.domain.orders.fulfilment import ReturnGoods, SellPlacedUnits
+from medsales.domain.orders.goods import LotQuantity
 from medsales.domain.stock.device_unit import (
     ArriveUnit,
     CollectUnit,

@@ -108,6 +108,15 @@ def open_for_business(client: Client) -> None:
             "address": "2 路",
         },
     )
+    for holder, kind, number in (
+        ("own", "operating_licence", "浙杭食药监械经营许20200001号"),
+        (UNION, "practice_licence", "PDY00001-233010217A1001"),
+    ):
+        licence = {"kind": kind, "number": number, "valid_from": "2020-01-01", "issuer": "浙江"}
+        body = {"holder": holder, "licence": licence}
+        file = client.done("/licence-files/record-licence", body)["id"]
+        verified = {"number": number, "method": "国家药监局数据查询"}
+        client.done(f"/licence-files/{file}/verify-licence", verified)
     client.done("/price-matrices/open-price-matrix", {"code": "CN", "name": "L", "currency": "CNY"})
     cells = [{"product": LENS, "price": {"amount": "1250.00", "currency": "CNY"}, "tier": "A"}]
     draft = {"effective_from": "2024-01-01", "cells": cells}
@@ -115,15 +124,17 @@ def open_for_business(client: Client) -> None:
     client.done("/price-matrices/price-matrix:CN/submit-version", {"version": 1})
 
 
-def approve(server: tuple[str, str]) -> None:
+def approve(server: tuple[str, str], client: Client) -> None:
     """By somebody else than the author (P2)."""
     token = issue_token("s" * 40, "zhao", "Zhao 赵", (Role.MANAGER,), company=server[1])
-    answer = httpx.post(
-        f"{server[0]}/price-matrices/price-matrix:CN/approve-version",
-        json={"version": 1},
-        headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "approve"},
-    )
-    assert answer.status_code == 200, answer.text
+    http = httpx.Client(base_url=server[0], headers={"Authorization": f"Bearer {token}"})
+    (version,) = client.ask("/price-matrices/price-matrix:CN/versions")["items"]
+    for path, body in (
+        (f"/approvals/{version['approval']}/approve", {"content_hash": version["content_hash"]}),
+        ("/price-matrices/price-matrix:CN/schedule-version", {"version": 1}),
+    ):
+        answer = http.post(path, json=body, headers={"Idempotency-Key": path})
+        assert answer.status_code == 200, answer.text
 
 
 def receive(client: Client) -> str:
@@ -160,7 +171,7 @@ def dispatch(client: Client) -> httpx.Response:
 def test_a_lens_from_goods_in_to_the_hospital_and_its_audit_trail(
     server: tuple[str, str], client: Client
 ) -> None:
-    approve(server)
+    approve(server, client)
     assert receive(client) == UNIT
     order(client)
     assert dispatch(client).status_code == 200
@@ -188,7 +199,7 @@ def test_a_lens_from_goods_in_to_the_hospital_and_its_audit_trail(
     assert (board["progress"], board["lines"][0]["price"]) == ("fulfilled", "1250.00")
     view = client.ask(f"/customers/{UNION}")
     assert view["units"][0]["state"] == "in_service"
-    assert view["prices"][0]["price_path"][-1] == "tier A, any region, from 1"
+    assert view["prices"][0]["price_path"][-1] == "regional price, tier A, from 1"
     assert client.ask("/customers", search="协和")["items"][0]["customer"] == UNION
     assert client.ask("/products", search="lens")["items"][0]["product"] == LENS
     assert len(client.ask(f"/products/{LENS}")["packages"]) == 2
@@ -211,7 +222,7 @@ def test_a_scan_finds_product_lot_and_unit(client: Client) -> None:
 
 
 def test_a_held_lot_stays_and_the_refusal_is_kept(server: tuple[str, str], client: Client) -> None:
-    approve(server)
+    approve(server, client)
     receive(client)
     order(client)
     hold = {"hold": "Q-1", "reason": "leak 泄漏"}
@@ -227,7 +238,7 @@ def test_a_held_lot_stays_and_the_refusal_is_kept(server: tuple[str, str], clien
 
 
 def test_a_price_says_why(server: tuple[str, str], client: Client) -> None:
-    approve(server)
+    approve(server, client)
     where = {"product": LENS, "region": "浙江", "tier": "A"}
     found = client.ask("/price-matrices/price-matrix:CN/price", **where)
     assert found["price"] == {"amount": "1250.00", "currency": "CNY"}

@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from medsales.domain.governance.licence import GateEvaluated
 from medsales.domain.ids import (
     CustomerId,
     DeviceUnitId,
@@ -16,19 +17,11 @@ from medsales.domain.ids import (
     WarehouseId,
 )
 from medsales.domain.kernel import Command, Event
-from medsales.domain.orders.order import (
-    CancelledLine,
-    Goods,
-    GoodsReserved,
-    LotQuantity,
-    OrderCancelled,
-    OrderConfirmed,
-    OrderDelivered,
-    OrderedLine,
-    OrderPlaced,
-    OrderShipped,
-    OrderStatus,
-)
+from medsales.domain.orders.cancelling import OrderCancelled
+from medsales.domain.orders.fulfilment import GoodsReserved, OrderDelivered, OrderShipped
+from medsales.domain.orders.goods import Goods, LotQuantity
+from medsales.domain.orders.holds import OrderConfirmed
+from medsales.domain.orders.order import CancelledLine, OrderedLine, OrderPlaced, OrderStatus
 from medsales.domain.orders.shipment import ShipmentDispatched, Transport
 from medsales.domain.parties.customer import (
     CustomerKind,
@@ -170,11 +163,17 @@ PLACED = OrderPlaced(
     tier="A",
     price_matrix=MATRIX,
     lines=(
-        line(1, PUMP, 2, "12000.00", "any tier, any region, from 1"),
-        line(2, STENT, 10, "700.00", "any tier, any region, from 10"),
+        line(1, PUMP, 2, "12000.00", "list price, from 1"),
+        line(2, STENT, 10, "700.00", "list price, from 10"),
     ),
+    placed_by="chen",
 )
 CONFIRMED = OrderConfirmed(customer=UNION)
+"""As orders were confirmed before credit was kept."""
+TODAY = date(2026, 6, 1)
+OPEN_GATES = tuple(GateEvaluated(gate=gate, passed=True, on=TODAY) for gate in ("LIC-3", "LIC-4"))
+"""Of goods that need no licence, for their class is not known."""
+PROMISED = OrderConfirmed(customer=UNION, gates=OPEN_GATES, reserved=cny("31000.00"))
 
 
 def unit(id: DeviceUnitId, line: int = 1) -> Goods:

@@ -16,7 +16,9 @@ from tests.domain.orders.examples import (
     MATRIX,
     MATRIX_OPENED,
     ON_DN1,
+    OPEN_GATES,
     PLACED,
+    PROMISED,
     PUMP,
     PUMP_REGISTERED,
     SN1,
@@ -54,24 +56,21 @@ from tests.domain.orders.examples import (
 
 from medsales.domain.ids import CustomerId, OrderId, ProductId
 from medsales.domain.kernel import Event
-from medsales.domain.orders.order import (
-    CancelLine,
-    CancelOrder,
-    ConfirmOrder,
+from medsales.domain.orders.cancelling import CancelLine, CancelOrder
+from medsales.domain.orders.fulfilment import (
     GoodsReleased,
     GoodsReturned,
-    Order,
-    OrderStatus,
     PlacedUnitsSold,
-    PlaceOrder,
     RecordDelivery,
     RecordDispatch,
     ReleaseGoods,
     ReserveGoods,
     ReturnGoods,
     SellPlacedUnits,
-    WantedLine,
 )
+from medsales.domain.orders.holds import ConfirmOrder
+from medsales.domain.orders.order import Order, OrderStatus
+from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.stock.device_unit import (
     HoldUnit,
     InspectUnit,
@@ -181,7 +180,7 @@ def test_a_late_version_in_the_past_does_not_change_an_order_already_placed_p7_d
 
 
 def test_a_placed_order_is_confirmed() -> None:
-    order(PLACED).when(ConfirmOrder(), SO1).then(CONFIRMED)
+    order(PLACED).when(ConfirmOrder(), SO1).then(PROMISED)
 
 
 def test_a_confirmed_order_is_not_confirmed_again() -> None:
@@ -495,7 +494,7 @@ def test_a_unit_on_trial_is_sold_where_it_stands_when_the_customer_knows_u5(
 ) -> None:
     on_trial = unit_told(SN1, placed_as(placement))
     outcome = order(PLACED, CONFIRMED, sn1=on_trial).when(SELL, SO1)
-    outcome.then(PlacedUnitsSold(customer=UNION, goods=(unit(SN1),)))
+    outcome.then(PlacedUnitsSold(customer=UNION, goods=(unit(SN1),), gates=OPEN_GATES))
     sell = SellPlacedUnit(order=SO1, customer=UNION, used_disclosed=True)
     assert outcome.also == {SN1: added(SN1, on_trial, sell)}
 
@@ -509,7 +508,7 @@ def test_a_unit_on_trial_is_not_sold_as_new_u5() -> None:
 def test_a_consigned_unit_is_new_and_is_sold_by_an_order_once_u6() -> None:
     consigned = unit_told(SN1, placed_as(Placement.CONSIGNMENT))
     outcome = order(PLACED, CONFIRMED, sn1=consigned).when(SellPlacedUnits(units=(SN1,)), SO1)
-    outcome.then(PlacedUnitsSold(customer=UNION, goods=(unit(SN1),)))
+    outcome.then(PlacedUnitsSold(customer=UNION, goods=(unit(SN1),), gates=OPEN_GATES))
     sold = outcome.also[SN1]
     order(PLACED, CONFIRMED, *outcome.events, sn1=(*consigned, *sold)).when(SELL, SO1).refused(
         "placement.none"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import date
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from hypothesis import settings
@@ -18,7 +18,10 @@ from tests.domain.orders.examples import cny
 from tests.domain.orders.towns import InCompany, InMemory, Town
 
 from medsales.company import Company
+from medsales.domain.governance.approval import Approve
 from medsales.domain.ids import (
+    ApprovalId,
+    CreditAccountId,
     CustomerId,
     DeviceUnitId,
     LotId,
@@ -29,20 +32,17 @@ from medsales.domain.ids import (
     WarehouseId,
 )
 from medsales.domain.kernel import Command
-from medsales.domain.orders.order import (
-    CancelLine,
-    CancelOrder,
-    ConfirmOrder,
-    LotQuantity,
-    Order,
-    OrderStatus,
-    PlaceOrder,
+from medsales.domain.orders.cancelling import CancelLine, CancelOrder, RejectHold, ReopenOrder
+from medsales.domain.orders.fulfilment import (
     ReleaseGoods,
     ReserveGoods,
     ReturnGoods,
     SellPlacedUnits,
-    WantedLine,
 )
+from medsales.domain.orders.goods import LotQuantity
+from medsales.domain.orders.holds import ConfirmOrder, ReleaseHold
+from medsales.domain.orders.order import Order, OrderStatus, by_line
+from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.orders.shipment import (
     CancelShipment,
     DeliverShipment,
@@ -73,13 +73,16 @@ from medsales.domain.stock.product import (
     TrackedBy,
 )
 from medsales.domain.stock.warehouse import OpenWarehouse, Zone
+from medsales.domain.terms.credit import AgreeCredit, CreditAccount
 from medsales.domain.terms.price_matrix import (
-    ApproveVersion,
     DraftVersion,
     OpenPriceMatrix,
     PriceCell,
+    PriceMatrix,
     RevokeVersion,
+    ScheduleVersion,
     SubmitVersion,
+    SuspendVersion,
 )
 from medsales.domain.udi import Issuer, Udi
 from medsales.domain.values import Money
@@ -142,6 +145,15 @@ class OrderLives(RuleBasedStateMachine):
         assert isinstance(state, Lot)
         return state
 
+    @property
+    def credit(self) -> CreditAccountId:
+        return CreditAccountId.of(self.customer.key)
+
+    def account(self) -> CreditAccount:
+        state = self.town.state(self.credit)
+        assert isinstance(state, CreditAccount)
+        return state
+
     # The world
 
     @initialize()
@@ -189,13 +201,21 @@ class OrderLives(RuleBasedStateMachine):
         cells = tuple(PriceCell(product=product, price=price) for product, price in prices.items())
         draft = DraftVersion(effective_from=date(2026, 1, 1), cells=cells)
         assert self.tell(draft, self.matrix, by="chen")
-        number = len(self.town.state(self.matrix).versions)  # type: ignore[attr-defined]
+        number = len(self.prices_now().versions)
         assert self.tell(SubmitVersion(version=number), self.matrix)
-        assert self.tell(ApproveVersion(version=number), self.matrix, by="wang")
+        version = self.prices_now().version(number)
+        assert self.tell(Approve(content_hash=version.content_hash), version.approval, by="wang")
+        assert self.tell(ScheduleVersion(version=number), self.matrix)
+
+    def prices_now(self) -> PriceMatrix:
+        state = self.town.state(self.matrix)
+        assert isinstance(state, PriceMatrix)
+        return state
 
     @rule(version=st.integers(1, 3), sure=SELDOM)
     def revoke_prices(self, version: int, sure: int) -> None:
         if not sure:
+            self.tell(SuspendVersion(version=version, reason="a doubt"), self.matrix)
             self.tell(RevokeVersion(version=version, reason="a typing error"), self.matrix)
 
     def receive_unit(self, n: int) -> None:
@@ -269,7 +289,13 @@ class OrderLives(RuleBasedStateMachine):
 
     @rule(n=ORDERS)
     def confirm(self, n: int) -> None:
+        before = self.order(self.orders[n]).status
         self.tell(ConfirmOrder(), self.orders[n])
+        after = self.order(self.orders[n])
+        if before is OrderStatus.PLACED and after.status is OrderStatus.CONFIRMED:
+            account = self.account()
+            limit = account.limit.amount if account.limit else account.owed["CNY"]
+            assert account.owed["CNY"] <= limit, "K2"
 
     def named(self, units: list[int], stents: int, where: int) -> dict[str, Any]:
         some = LotQuantity(lot=self.lot, warehouse=self.warehouses[where], quantity=stents or 1)
@@ -277,6 +303,30 @@ class OrderLives(RuleBasedStateMachine):
             "units": tuple(self.units[n] for n in units),
             "quantities": (some,) if stents or not units else (),
         }
+
+    @rule(limit=st.integers(40, 250))
+    def agree_on_credit(self, limit: int) -> None:
+        """Somebody else agrees where it is more than before."""
+        agree = AgreeCredit(customer=self.customer, limit=cny(str(limit)), reason="as agreed")
+        assert self.tell(agree) or self.account().limit == cny(str(limit))
+        for number in self.account().pending:
+            approval = ApprovalId.of(self.credit, str(number))
+            asked: Any = self.town.state(approval)
+            assert self.tell(Approve(content_hash=asked.content_hash), approval, by="wang")
+
+    @rule(n=ORDERS)
+    def release_its_holds(self, n: int) -> None:
+        for kind in self.order(self.orders[n]).holds:
+            self.tell(ReleaseHold(kind=kind, reason="checked"), self.orders[n], by="li")
+
+    @rule(n=ORDERS, sure=SELDOM)
+    def reject(self, n: int, sure: int) -> None:
+        for kind in self.order(self.orders[n]).holds[: not sure]:
+            assert self.tell(RejectHold(kind=kind, reason="no"), self.orders[n], by="li")
+
+    @rule(n=ORDERS)
+    def open_again(self, n: int) -> None:
+        self.tell(ReopenOrder(reason="there is a budget now"), self.orders[n])
 
     @rule(n=ORDERS, units=SOME_UNITS, stents=SOME_STENTS, where=WAREHOUSES, told=st.booleans())
     def reserve(self, n: int, units: list[int], stents: int, where: int, *, told: bool) -> None:
@@ -504,6 +554,28 @@ class OrderLives(RuleBasedStateMachine):
             cancelled = order.status is OrderStatus.CANCELLED
             assert cancelled == (bool(order.lines) and nothing_left)
             assert not (cancelled and (order.set_aside or order.travelling or order.delivered))
+
+    @invariant()
+    def every_order_takes_what_it_is_worth_of_the_credit(self) -> None:
+        """D4, K3: what is confirmed and not shipped, and what is shipped and did not come back."""
+        reservations = self.account().reservations
+        assert set(reservations) <= set(self.orders)
+        for id in self.orders:
+            order, taken = self.order(id), reservations.get(id)
+            lines = order.lines.items() if order.reserved else ()
+            confirmed = sum(line.price.amount * line.not_shipped for _, line in lines)
+            gone = [*chain(*order.travelling.values())]
+            there = Counter(by_line(gone)) if order.reserved else Counter[int]()
+            for (_, _, number), quantity in order.delivered.items() if order.reserved else ():
+                there[number] += quantity
+            shipped = sum(order.lines[n].price.amount * pieces for n, pieces in there.items())
+            assert (taken.confirmed if taken else 0) == confirmed
+            assert (taken.shipped if taken else 0) == shipped
+            promised = order.status is OrderStatus.CONFIRMED
+            assert order.reserved or not promised
+            assert (order.status is OrderStatus.ON_HOLD) == bool(
+                order.holds and order.status is not OrderStatus.CANCELLED
+            )
 
     @invariant()
     def prices_never_change_after_placing(self) -> None:

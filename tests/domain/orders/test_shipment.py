@@ -12,6 +12,7 @@ from tests.domain.orders.examples import (
     HANDED,
     LOT,
     ON_DN1,
+    OPEN_GATES,
     PLACED,
     PUMP,
     PUMP_REGISTERED,
@@ -41,7 +42,8 @@ from tests.domain.orders.examples import (
 )
 
 from medsales.domain.kernel import Event
-from medsales.domain.orders.order import CancelledLine, OrderCancelled, OrderStatus
+from medsales.domain.orders.cancelling import OrderCancelled
+from medsales.domain.orders.order import CancelledLine, OrderStatus
 from medsales.domain.orders.shipment import (
     CancelShipment,
     DeliverShipment,
@@ -60,7 +62,7 @@ PLAN = PlanShipment(number="DN-1", order=SO1, planned_for=date(2026, 6, 5))
 PLANNED = ShipmentPlanned(order=SO1, customer=UNION, planned_for=date(2026, 6, 5))
 GIVEN_UP = ShipmentCancelled(reason="the road is closed")
 GIVE_UP = CancelShipment(reason="the road is closed")
-LOADED = DISPATCHED.model_copy(update={"quantities": (some_stents(4),)})
+LOADED = DISPATCHED.model_copy(update={"quantities": (some_stents(4),), "gates": OPEN_GATES})
 SEND = DispatchShipment(
     number="DN-1",
     order=SO1,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from medsales.company import Company
@@ -27,9 +28,14 @@ class InMemory:
 
     streams: dict[str, list[Event[Any]]] = field(default_factory=dict)
     known: dict[str, Loaded] = field(default_factory=dict)
+    now: datetime = NOON
+
+    def who(self, by: str) -> Who:
+        """Everybody may do everything, unless a town says otherwise."""
+        return Who(by, by, tuple(Role))
 
     def ask(self, command: Command[Any], id: str | None = None, by: str = "chen") -> Refused | None:
-        decision = Decision(self._load, Who(by, by, tuple(Role)), NOON)
+        decision = Decision(self._load, self.who(by), self.now)
         try:
             decision.ask(subject_of(command, id), command)
         except Refused as refusal:
@@ -63,7 +69,7 @@ class InCompany:
 
     def ask(self, command: Command[Any], id: str | None = None, by: str = "chen") -> Refused | None:
         try:
-            self.company.app.handle(Ask(command, Actor(by, roles=(Role.SYSTEM,)), id))
+            self.company.app.handle(Ask(command, Actor(by, roles=tuple(Role)), id))
         except Refused as refusal:
             return refusal
         return None

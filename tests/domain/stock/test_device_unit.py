@@ -1,6 +1,6 @@
 """A device unit: every command in its stage, every refusal, and the rules U1 to U12 by number."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -98,6 +98,7 @@ from medsales.domain.stock.lot import HoldLot, LiftLotHold, LotOpened, mark_of
 from medsales.domain.stock.movement import Place
 from medsales.domain.stock.warehouse import CloseWarehouse, OpenWarehouse, Zone
 from medsales.domain.udi import Issuer, Udi
+from medsales.domain.values import CHINA
 from medsales.testing import NOON, Outcome
 
 SHED = OpenWarehouse(code="S", name="Shed", address="1", zones=(Zone.DISPATCH,))
@@ -173,7 +174,7 @@ def after(*life: Command[Any]) -> DeviceUnit:
 
 
 def at(day: date, hour: int = 12) -> datetime:
-    return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+    return datetime(day.year, day.month, day.day, hour, tzinfo=CHINA)
 
 
 STAGES: dict[Lifecycle, tuple[Command[Any], ...]] = {

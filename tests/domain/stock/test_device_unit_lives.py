@@ -10,8 +10,8 @@ from tests.domain.stock.town import Town
 
 from medsales.company import Company
 from medsales.domain.kernel import Aggregate, Command
-from medsales.domain.stock.device_unit import FitPart, LeadTo, TakeOutPart
-from medsales.domain.stock.lot import OpenLot
+from medsales.domain.stock.device_unit import FitPart, LeadTo, TakeOutPart, WatchUnitExpiry
+from medsales.domain.stock.lot import OpenLot, WatchLotExpiry
 from medsales.engine.application import SYSTEM, Ask
 
 PATIENT = settings(
@@ -90,5 +90,6 @@ def test_whatever_people_try_the_rules_hold_in_the_log_and_its_read_models(
 
 
 def test_a_life_tries_every_command() -> None:
-    """All but those that only other aggregates ask for."""
-    assert never_tried() == {OpenLot, FitPart, TakeOutPart, LeadTo}
+    """All but those that only other aggregates ask for, and those of midnight (test_expiry.py)."""
+    midnight = {WatchUnitExpiry, WatchLotExpiry}
+    assert never_tried() == {OpenLot, FitPart, TakeOutPart, LeadTo} | midnight

@@ -44,6 +44,7 @@ from medsales.domain.stock.lot import (
 )
 from medsales.domain.stock.movement import Place
 from medsales.domain.stock.warehouse import CloseWarehouse, OpenWarehouse, Zone
+from medsales.domain.values import CHINA
 from medsales.testing import NOON, Outcome
 
 LABEL = label(SUTURE_DI, lot="L7", expires="270131", made="250601")
@@ -281,12 +282,12 @@ class TestReserving:
 
     def test_d5_the_last_day_of_its_life_still_counts(self) -> None:
         town = founded().told(*INSPECTED)
-        day = datetime(2027, 1, 31, 23, tzinfo=UTC)
+        day = datetime(2027, 1, 31, 23, tzinfo=CHINA)
         assert after(town.when(reserve(), at=day), town).reserved
 
     def test_d5_an_expired_lot_is_not_reserved(self) -> None:
         """GSP art. 87."""
-        day = datetime(2027, 2, 1, 1, tzinfo=UTC)
+        day = datetime(2027, 2, 1, 1, tzinfo=CHINA)
         founded().told(*INSPECTED).when(reserve(), at=day).refused("lot.expired", "2027-01-31")
 
     @pytest.mark.parametrize(

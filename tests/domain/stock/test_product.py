@@ -1,6 +1,6 @@
 """A product: its identifiers name it for ever, its certificates say when it may be sold."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -19,21 +19,33 @@ from tests.domain.examples import (
     SUTURE_DI,
 )
 
+from medsales.domain.governance.licence_numbers import DeviceClass
 from medsales.domain.ids import DeviceIdentifierId
 from medsales.domain.kernel import Refused
 from medsales.domain.stock.device_identifier import IdentifierAssigned
 from medsales.domain.stock.product import (
     AddPackaging,
+    ApproveProduct,
+    ClassifyProduct,
     Packaging,
     PackagingAdded,
     Product,
+    ProductApprovalWithdrawn,
+    ProductApproved,
+    ProductClassified,
     ProductRegistered,
     RecordRegistration,
     RegisterProduct,
     Registration,
+    RegistrationExpired,
+    RegistrationExpiryNear,
     RegistrationRecorded,
+    RegistrationRevoked,
+    RemindOfRegistration,
+    RevokeRegistration,
     StorageConditions,
     TrackedBy,
+    WithdrawProductApproval,
 )
 from medsales.domain.udi import Issuer
 from medsales.domain.values import PartialDate
@@ -198,6 +210,152 @@ class TestCertificates:
         CERTIFIED_PUMP.must_be_registered_when_made(PartialDate.month(2020, 3))
         with pytest.raises(Refused):
             CERTIFIED_PUMP.must_be_registered_when_made(PartialDate.month(2025, 3))
+
+
+class TestNumbers:
+    """令47 art. 115, 116: the number says the class."""
+
+    @pytest.mark.parametrize(
+        ("device_class", "number", "code"),
+        [
+            (DeviceClass.III, "国械注准20203080001", None),
+            (DeviceClass.II, "国械注准20203080001", "registration.other_class"),
+            (DeviceClass.I, "粤潮械备20140023", None),
+            (DeviceClass.III, "粤潮械备20140023", "registration.other_class"),
+            (None, "浙械注准20212140123", None),
+            (DeviceClass.III, "国食药监械(准)字2013第3460001号", None),
+            (DeviceClass.II, "K123456", None),
+            (DeviceClass.III, "国械注准2020308001", "certificate.number_malformed"),
+            (None, "浙杭药监械经营许20200123", "registration.number_of_another_kind"),
+        ],
+    )
+    def test_the_class_in_a_number_is_that_of_the_product(
+        self, device_class: DeviceClass | None, number: str, code: str | None
+    ) -> None:
+        registered = REGISTERED.model_copy(update={"device_class": device_class})
+        registration = Registration(number=number, valid_from=date(2024, 1, 1))
+        outcome = given(registered).when(RecordRegistration(registration=registration), PUMP)
+        if code is None:
+            outcome.then(RegistrationRecorded(registration=registration))
+        else:
+            outcome.refused(code)
+
+    def test_a_fact_from_before_numbers_were_checked_still_counts(self) -> None:
+        odd = Registration(number="浙械备1", valid_from=date(2020, 1, 1))
+        product = Product().after([REGISTERED, RegistrationRecorded(registration=odd)])
+        product.must_be_registered_on(date(2026, 1, 1))
+
+
+class TestRevocation:
+    REVOKE = RevokeRegistration(
+        number=FIRST_CERTIFICATE.number, on=date(2024, 7, 1), reason="recalled"
+    )
+    REVOKED = RegistrationRevoked(
+        number=FIRST_CERTIFICATE.number, on=date(2024, 7, 1), reason="recalled"
+    )
+
+    def test_a_registration_is_revoked_once(self) -> None:
+        given(REGISTERED, CERTIFIED).when(self.REVOKE, PUMP).then(self.REVOKED)
+        given(REGISTERED, CERTIFIED, self.REVOKED).when(self.REVOKE, PUMP).then()
+
+    def test_d6_a_revoked_registration_counts_until_the_day_before(self) -> None:
+        product = CERTIFIED_PUMP.after([self.REVOKED])
+        product.must_be_registered_on(date(2024, 6, 30))
+        with pytest.raises(Refused, match="no registration certificate valid"):
+            product.must_be_registered_on(date(2024, 7, 1))
+
+    def test_what_was_never_recorded_cannot_be_revoked(self) -> None:
+        given(REGISTERED).when(self.REVOKE, PUMP).refused("registration.unknown")
+
+    def test_a_revoked_registration_is_not_renewed(self) -> None:
+        renewal = RecordRegistration(registration=RENEWED_CERTIFICATE)
+        given(REGISTERED, CERTIFIED, self.REVOKED).when(renewal, PUMP).refused(
+            "registration.revoked"
+        )
+
+
+class TestReminders:
+    """GSP art. 51, item 5."""
+
+    NUMBER, UNTIL = FIRST_CERTIFICATE.number, date(2025, 2, 28)
+    REMIND = RemindOfRegistration(number=NUMBER, valid_until=UNTIL)
+    NEAR = RegistrationExpiryNear(number=NUMBER, valid_until=UNTIL, days=90)
+    OVER = RegistrationExpired(number=NUMBER, valid_until=UNTIL)
+
+    def test_the_end_of_a_registration_is_announced_and_told(self) -> None:
+        soon, late = datetime(2024, 12, 1, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC)
+        given(REGISTERED, CERTIFIED).when(self.REMIND, PUMP, at=soon).then(self.NEAR)
+        given(REGISTERED, CERTIFIED, self.NEAR).when(self.REMIND, PUMP, at=soon).then()
+        given(REGISTERED, CERTIFIED, self.NEAR).when(self.REMIND, PUMP, at=late).then(self.OVER)
+        given(REGISTERED, CERTIFIED, self.OVER).when(self.REMIND, PUMP, at=late).then()
+
+    def test_of_what_is_renewed_in_time_nobody_is_reminded(self) -> None:
+        late = datetime(2025, 3, 1, tzinfo=UTC)
+        given(REGISTERED, CERTIFIED, RENEWED).when(self.REMIND, PUMP, at=late).then()
+        given(REGISTERED, RENEWED, CERTIFIED).when(self.REMIND, PUMP, at=late).then()
+
+
+class TestFirstPurchase:
+    """LIC-2: 首营品种, GSP art. 54."""
+
+    LABEL = "sha256:" + "7" * 64
+    APPROVE = ApproveProduct(label=LABEL)
+    APPROVED = ProductApproved(approver="li", label=LABEL, certificate=RENEWED_CERTIFICATE)
+    WITHDRAW = WithdrawProductApproval(reason="the label was changed")
+
+    def test_lic2_a_registered_product_is_approved_on_its_certificate_and_label(self) -> None:
+        given(REGISTERED, CERTIFIED, RENEWED).when(self.APPROVE, PUMP, by="li").then(self.APPROVED)
+        given(REGISTERED, RENEWED, self.APPROVED).when(self.APPROVE, PUMP).then()
+
+    def test_lic2_without_a_valid_certificate_it_is_not_approved(self) -> None:
+        given(REGISTERED, CERTIFIED).when(self.APPROVE, PUMP).refused("registration.not_valid")
+
+    def test_lic2_an_approval_can_be_withdrawn(self) -> None:
+        withdrawn = ProductApprovalWithdrawn(reason=self.WITHDRAW.reason)
+        given(REGISTERED, RENEWED, self.APPROVED).when(self.WITHDRAW, PUMP).then(withdrawn)
+        given(REGISTERED, RENEWED).when(self.WITHDRAW, PUMP).then()
+        assert not Product().after([REGISTERED, self.APPROVED, withdrawn]).approved
+
+
+class TestClassification:
+    CLASSIFY = ClassifyProduct(family="infusion pumps", classification="14-02-01")
+    CLASSIFIED = ProductClassified(family="infusion pumps", classification="14-02-01")
+
+    def test_a_product_has_a_family_and_a_place_in_the_catalogue(self) -> None:
+        given(REGISTERED).when(self.CLASSIFY, PUMP).then(self.CLASSIFIED)
+        product = Product().after([REGISTERED, self.CLASSIFIED])
+        assert (product.family, product.gated.family) == ("infusion pumps", "infusion pumps")
+        assert product.gated.classification == "14-02-01"
+
+    def test_classifying_it_alike_changes_nothing(self) -> None:
+        given(REGISTERED, self.CLASSIFIED).when(self.CLASSIFY, PUMP).then()
+        nothing = ProductClassified(family=None, classification=None)
+        given(REGISTERED, self.CLASSIFIED).when(ClassifyProduct(), PUMP).then(nothing)
+
+    def test_a_class_that_was_unknown_is_named_once_and_does_not_change(self) -> None:
+        name_it = ClassifyProduct(device_class=DeviceClass.III)
+        named = ProductClassified(device_class=DeviceClass.III)
+        given(REGISTERED).when(name_it, PUMP).then(named)
+        given(REGISTERED, named).when(name_it, PUMP).then()
+        given(REGISTERED, named).when(self.CLASSIFY, PUMP).then(
+            self.CLASSIFIED.model_copy(update={"device_class": DeviceClass.III})
+        )
+        lower = ClassifyProduct(device_class=DeviceClass.II)
+        given(REGISTERED, named).when(lower, PUMP).refused("product.other_class")
+
+    def test_a_class_agrees_with_the_numbers_on_its_certificates(self) -> None:
+        lower = ClassifyProduct(device_class=DeviceClass.II)
+        given(REGISTERED, CERTIFIED).when(lower, PUMP).refused("registration.other_class")
+        odd = RegistrationRecorded(
+            registration=Registration(number="浙械备1", valid_from=date(2020, 1, 1))
+        )
+        named = ProductClassified(device_class=DeviceClass.II)
+        given(REGISTERED, odd).when(lower, PUMP).then(named)
+
+    @pytest.mark.parametrize("code", ["", "1", "14-2", "14-02-01-01", "十四"])
+    def test_a_classification_has_the_form_of_a_code(self, code: str) -> None:
+        with pytest.raises(ValidationError, match="classification"):
+            ClassifyProduct(classification=code)
 
 
 @pytest.mark.parametrize("command", [CERTIFY, AddPackaging(packaging=CARTON)])
