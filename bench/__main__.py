@@ -9,7 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import appends, http, past, projecting, reading, rebuilding, receiving, sealing, visible
+from bench import (
+    appends,
+    http,
+    past,
+    pricing,
+    projecting,
+    reading,
+    rebuilding,
+    receiving,
+    sealing,
+    visible,
+)
 from bench.measure import Table
 from bench.setting import Setting, described, prepared
 
@@ -20,6 +31,7 @@ SUBJECTS: Mapping[str, Callable[[Setting], list[Table]]] = {
     "projecting": projecting.measure,
     "visible": visible.measure,
     "past": past.measure,
+    "pricing": pricing.measure,
     "reading": reading.measure,
     "sealing": sealing.measure,
     "rebuilding": rebuilding.measure,
@@ -82,8 +94,8 @@ def page(machine: Mapping[str, str], tables: list[Table], *, quick: bool) -> str
 
 INTRODUCTION = """\
 Written by `make bench`; measure your own machine with the same command, or one subject with
-`.venv/bin/python -m bench NAME` (appends, http, receiving, projecting, visible, past, reading,
-sealing, rebuilding).
+`.venv/bin/python -m bench NAME` (appends, http, receiving, projecting, visible, past, pricing,
+reading, sealing, rebuilding).
 
 Every figure is the smallest, the median and the largest of several runs. In each run ours and its
 peer or limit are measured one after the other, so a ratio compares figures of the same minutes; it

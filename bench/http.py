@@ -16,7 +16,9 @@ from medsales.company import Company
 from medsales.demo.life import MATRIX, Arrived
 from medsales.domain.ids import OrderId, ShipmentId
 from medsales.domain.kernel import Command, aggregate_of, dashed
-from medsales.domain.orders.order import ConfirmOrder, PlaceOrder, ReserveGoods, WantedLine
+from medsales.domain.orders.fulfilment import ReserveGoods
+from medsales.domain.orders.holds import ConfirmOrder
+from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.orders.shipment import DeliverShipment, DispatchShipment, Transport
 
 CLIENTS = (1, 32)

@@ -11,6 +11,8 @@ from medsales.api.parties import SEEN
 from medsales.api.stock import HISTORY, STOCK, TRACE
 from medsales.company import Company
 from medsales.domain.ids import DeviceUnitId, LotId
+from medsales.domain.values import day_in_china
+from medsales.engine.application import utc_now
 from medsales.engine.database import Db
 from medsales.engine.log import Selection
 from medsales.engine.mentions import about
@@ -76,12 +78,13 @@ def told(found: Found, head: int, concerned: int) -> Table:
 
 
 def asked(company: Company, times: int) -> dict[str, Case]:
+    today = day_in_china(utc_now())
     customer, lot, unit = (first(company, query)["id"] for query in (BUSIEST, LOT, UNIT))
     head = company.log.head()
     half = Moment(head // 2)
     moments = (Moment(head), half, Moment(head // 2, first(company, QUARTER, head // 4)["id"]))
     views: dict[str, Callable[[], object]] = {
-        when: then(company, moment, SEEN, customer, lambda db: customer_seen(db, customer))
+        when: then(company, moment, SEEN, customer, lambda db: customer_seen(db, customer, today))
         for when, moment in zip(MOMENTS, moments, strict=True)
     }
     others: dict[str, Callable[[], object]] = {
@@ -94,7 +97,11 @@ def asked(company: Company, times: int) -> dict[str, Case]:
         ),
         OTHERS[3]: now(company, lambda db: about(db, customer, Selection(), 500)),
     }
-    questions = {"now": now(company, lambda db: customer_seen(db, customer)), **views, **others}
+    questions = {
+        "now": now(company, lambda db: customer_seen(db, customer, today)),
+        **views,
+        **others,
+    }
     return {name: timed(question, times) for name, question in questions.items()}
 
 

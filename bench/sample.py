@@ -78,7 +78,7 @@ class Business:
         self._tell(life.Step(each, life.WU, at) for each in received)
         self._tell(life.Step(InspectUnit(passed=True), life.QIAN, at, s.unit) for s in arrived)
         sold = life.sales(self._next(), self.customers, arrived)
-        self._tell(sorted(sold, key=lambda step: step.at))
+        self._tell(sorted(sold, key=life.moment))
 
     def live(self, facts: int) -> None:
         """Two years, as the demo tells them, until the log has about so many facts."""
@@ -87,7 +87,7 @@ class Business:
         units = int((facts - self.company.log.head()) / FACTS_PER_UNIT)
         goods = list(life.goods_in(dealer, self.products, units, arrived))
         sold = life.sales(dealer, self.customers, arrived)
-        self._tell(sorted([*goods, *sold], key=lambda step: step.at))
+        self._tell(sorted([*goods, *sold], key=life.moment))
 
     def _next(self) -> Dealer:
         self.dealer = life.dealer(self.company.app)
