@@ -236,7 +236,7 @@ class TestStarting:
                 "synchronous_commit": "on",
                 "full_page_writes": "on",
                 "shared_buffers": "128MB",
-                "max_connections": "100",
+                "max_connections": "200",
                 "wal_level": "replica",
                 "cluster_name": "medsales",
                 "TimeZone": "UTC",

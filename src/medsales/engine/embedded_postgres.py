@@ -93,7 +93,7 @@ AT_MOST_LOST = "60s"
 AT_FIRST = """
 # medsales: for a small machine; `alter system` changes them.
 shared_buffers = 128MB
-max_connections = 100
+max_connections = 200
 wal_level = replica
 timezone = 'UTC'
 log_timezone = 'UTC'
