@@ -40,8 +40,8 @@ def test_it_serves_until_told_to_end_and_keeps_what_it_was_told(
     assert alone.processes() == []
 
 
-def test_an_open_stream_does_not_keep_it_from_ending(medsales: Program) -> None:
-    server = medsales.serve()
+def test_an_open_stream_does_not_keep_it_from_ending(alone: Program) -> None:
+    server = alone.serve()
     with socket.create_connection(("127.0.0.1", int(server.url().rpartition(":")[2]))) as idle:
         idle.sendall(b"POST /commands HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n")
         assert httpx.get(f"{address(idle)}/health/live").status_code == 200

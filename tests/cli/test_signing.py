@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,6 +15,7 @@ from medsales.domain.governance.person import RegisterPerson
 from medsales.domain.governance.signature import Meaning, Sign, SignedStatement
 from medsales.domain.kernel import Role
 from medsales.engine.application import Actor, Ask
+from medsales.engine.embedded_postgres import EmbeddedPostgres
 from medsales.testing import Pen
 
 WANG = Pen("wang", "王敏")
@@ -23,23 +23,25 @@ CHEN = {"person": "chen", "name": "陈立", "organisation": "翠鸟医疗", "tit
 
 
 @pytest.fixture(scope="module")
-def medsales(database_url: str) -> Iterator[Program]:
-    """One is enough: a process takes its time to start."""
-    with Program(new_home(), database_url) as program:
+def medsales() -> Iterator[Program]:
+    """One is enough, with a database of its own: who serves, serves every company in it."""
+    with Program(new_home()) as program:
         yield program
 
 
 @pytest.fixture(scope="module")
-def company(database_url: str) -> Iterator[Company]:
+def company(medsales: Program) -> Iterator[Company]:
     """Wang has a key, and has written a letter."""
-    company = open_company(database_url, f"test_{uuid4().hex[:12]}")
-    company.follower.prepare()
-    ask(company, WANG.registration(), by="zhao")
-    for command in WANG.commands():
-        ask(company, command, WANG.id)
-    ask(company, WriteLetter(number="1", text="Dear Sirs"))
-    yield company
-    company.close()
+    with EmbeddedPostgres(medsales.home) as server:
+        server.start()
+        company = open_company(server.url(), "letters")
+        company.follower.prepare()
+        ask(company, WANG.registration(), by="zhao")
+        for command in WANG.commands():
+            ask(company, command, WANG.id)
+        ask(company, WriteLetter(number="1", text="Dear Sirs"))
+        yield company
+        company.close()
 
 
 def ask(company: Company, command: Any, id: str | None = None, by: str = "wang") -> str:
