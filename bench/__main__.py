@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import (
     appends,
+    crediting,
     http,
     past,
     pricing,
@@ -32,6 +33,7 @@ SUBJECTS: Mapping[str, Callable[[Setting], list[Table]]] = {
     "visible": visible.measure,
     "past": past.measure,
     "pricing": pricing.measure,
+    "crediting": crediting.measure,
     "reading": reading.measure,
     "sealing": sealing.measure,
     "rebuilding": rebuilding.measure,

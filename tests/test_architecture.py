@@ -78,6 +78,7 @@ DOMAIN_MAY_USE = {
     "pydantic_core",
     "re",
     "rfc8785",
+    "rpds",
     "string",
     "types",
     "typing",

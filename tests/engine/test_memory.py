@@ -1,8 +1,12 @@
 """What is remembered of aggregates is bounded, checked, and never of another shape."""
 
+import gc
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from rpds import HashTrieMap
 from tests.engine.purses import (
     Purse,
     PutCoins,
@@ -17,7 +21,7 @@ from tests.engine.purses import (
 )
 
 from medsales.company import Company
-from medsales.domain.kernel import Refused
+from medsales.domain.kernel import Aggregate, Refused, Value
 from medsales.engine import memory
 from medsales.engine.application import Receipt, Stale
 from medsales.engine.decision import Loaded
@@ -124,6 +128,22 @@ def test_several_aggregates_are_one_round_trip(company: Company, reads: list[lis
     assert loaded["purse:nobody"] == Loaded(0, Purse())
 
 
+def test_nobody_searches_for_cycles_while_a_state_is_read(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A price sheet makes some hundred thousand objects, which have none."""
+    id, told, searching = purse(company, coins=1), Log.told, list[bool]()
+
+    def noted(log: Log, wanted: list[Wanted]) -> dict[str, Told]:
+        searching.append(gc.isenabled())
+        return told(log, wanted)
+
+    monkeypatch.setattr(Log, "told", noted)
+    Memory(company.log).load([id])
+    assert searching == [False]
+    assert gc.isenabled()
+
+
 def long_purse(company: Company) -> str:
     id = purse(company, coins=1)
     company.app.handle_many([asked(PutCoins(coins=1), id) for _ in range(LONG)])
@@ -181,6 +201,35 @@ def test_a_state_comes_back_from_its_snapshot_as_it_was() -> None:
     state = Purse(coins=3, opened=True)
     assert restored(Purse, stored(state)) == state
     assert shape(Purse) != ""
+
+
+class Coin(Value):
+    worth: Decimal
+
+
+@dataclass(frozen=True)
+class Pocket:
+    coins: "HashTrieMap[Coin, int]" = field(default_factory=HashTrieMap)
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class Town(Aggregate):
+    pockets: "HashTrieMap[tuple[str, int], Pocket]" = field(default_factory=HashTrieMap)
+    streets: "dict[str, HashTrieMap[int, str]]" = field(default_factory=dict)
+
+
+def test_maps_that_grow_come_back_with_their_keys_and_what_is_in_them() -> None:
+    """Keys may be tuples and values; a map may lie in a map, and states in both."""
+    coins = HashTrieMap({Coin(worth=Decimal("0.50")): 3, Coin(worth=Decimal(1)): 1})
+    pockets = HashTrieMap([(("ann", 1), Pocket(coins, "ann")), (("bob", 2), Pocket())])
+    state = Town(pockets, {"mill": HashTrieMap({7: "ann"}), "lake": HashTrieMap()})
+    again = restored(Town, stored(state))
+    assert again == state
+    assert isinstance(again.pockets["ann", 1].coins, HashTrieMap)
+    assert again.pockets["ann", 1].coins[Coin(worth=Decimal(1))] == 1
+    assert isinstance(again.streets["lake"].insert(1, "bob"), HashTrieMap)
+    assert restored(Town, stored(Town())) == Town()
 
 
 def test_what_this_program_cannot_read_is_told_and_disturbs_nobody_else(company: Company) -> None:

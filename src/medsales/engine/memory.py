@@ -9,18 +9,22 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
+from rpds import HashTrieMap
 
 from medsales.domain import kernel
 from medsales.domain.kernel import KINDS, Aggregate, Refused
 from medsales.engine.decision import Loaded
+from medsales.engine.garbage import undisturbed
 from medsales.engine.log import Line, Log, Told, Wanted
 
 LOG = logging.getLogger(__name__)
 A = TypeVar("A", bound=Aggregate)
+K = TypeVar("K")
+V = TypeVar("V")
 
 CAPACITY = 32 * 1024 * 1024
 """Bytes of facts whose states are kept, about; the states themselves take several times that."""
@@ -91,6 +95,7 @@ class Memory:
         while self.weight > self.capacity:
             self._forget(next(iter(self.known)))
 
+    @undisturbed()
     def _read(self, ids: Iterable[str]) -> None:
         wanted = [Wanted(id, self._version(id), shape(kind_of(id))) for id in ids]
         for id, told in self.log.told(wanted).items():
@@ -177,7 +182,7 @@ def restored(kind: type[A], snapshot: bytes) -> A:
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
+    if isinstance(value, dict | HashTrieMap):
         return [(_plain(key), _plain(part)) for key, part in value.items()]
     if isinstance(value, tuple | frozenset):
         return [_plain(part) for part in value]
@@ -187,11 +192,12 @@ def _plain(value: Any) -> Any:
 def _shaped(annotation: Any, plain: Any) -> Any:
     """What `_plain` was made of, as the annotation says."""
     if isinstance(annotation, type) and is_dataclass(annotation):
-        types = _types(annotation)
+        types = types_of(annotation)
         return annotation(**{name: _shaped(types[name], part) for name, part in plain.items()})
     parts = [part for part in get_args(annotation) if part not in (NoneType, Ellipsis)]
-    if get_origin(annotation) in (dict, Mapping):
-        return {_shaped(parts[0], key): _shaped(parts[1], part) for key, part in plain}
+    if get_origin(annotation) in (dict, Mapping, Growing):
+        pairs = {_shaped(parts[0], key): _shaped(parts[1], part) for key, part in plain}
+        return HashTrieMap(pairs) if get_origin(annotation) is Growing else pairs
     if get_origin(annotation) in (tuple, frozenset):
         each = parts * len(plain) if len(parts) == 1 else parts
         return get_origin(annotation)(map(_shaped, each, plain))
@@ -200,9 +206,13 @@ def _shaped(annotation: Any, plain: Any) -> Any:
     return _adapter(annotation).validate_python(plain)
 
 
+class Growing(Generic[K, V]):
+    """Stands for HashTrieMap in annotations, as that one takes no parameters at run time."""
+
+
 @cache
-def _types(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+def types_of(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, localns={"HashTrieMap": Growing}, include_extras=True)
 
 
 @cache
