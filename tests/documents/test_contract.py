@@ -10,7 +10,7 @@ from tests.domain.terms.contracts import CONTRACT, SEAL, ContractTown, draft
 from medsales.documents.content import DocumentContent
 from medsales.documents.contract import Names, contract_document, contract_seen
 from medsales.documents.sheet import Language
-from medsales.documents.trail import Trail, approvers, signature_block
+from medsales.documents.trail import approvers, trail_of
 from medsales.domain.kernel import Refused
 from medsales.domain.parties.customer import Customer
 from medsales.domain.stock.product import Product
@@ -33,10 +33,8 @@ def document(town: ContractTown, version: int | None = None) -> DocumentContent:
     assert isinstance(customer, Customer)
     names = Names(customer, {id: p for id, p in products.items() if isinstance(p, Product)})
     steps = facts(seen.approval, town.streams[seen.approval]) if seen.approval else []
-    signed = (signature_block(facts(id, town.streams[id])) for id in seen.version.signatures)
-    return contract_document(
-        seen, names, Trail(approvers=approvers(steps), signatures=tuple(signed))
-    )
+    signed = [facts(id, town.streams[id]) for id in seen.version.signatures]
+    return contract_document(seen, names, trail_of(approvers(steps), signed))
 
 
 def test_everything_the_parties_agree_on_is_printed() -> None:

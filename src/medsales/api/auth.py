@@ -1,5 +1,6 @@
 """Who is asking: a signed token names the person, the roles, the device and the company."""
 
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,10 @@ def _not_the_system(id: str) -> str:
     return id
 
 
+OUTSIDERS_READ = re.compile(r"/(quotes|contracts)/.+/document")
+"""What is open to who signs for the other party, and nothing besides: what we know of others, our
+floors and our credit is ours. Whose document it is, the document asks; commands ask for roles."""
+
 Speaker = Annotated[Text, AfterValidator(_not_the_system)]
 """The id of a person or a device."""
 
@@ -59,6 +64,11 @@ class Asking(NamedTuple):
     actor: Actor
     company: Company
     patience: float
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether somebody signs for the other party, and has no role of ours."""
+        return {*self.actor.roles} == {Role.COUNTERPARTY}
 
 
 def issue_token(
@@ -100,12 +110,23 @@ def verified(secret: str, token: str) -> Claims:
 async def asking(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> Asking:
-    """Raises Trouble 401 without a good token, UnknownCompany where its company is gone."""
+    """Raises Trouble 401 without a good token, 403 for what outsiders may not read.
+
+    UnknownCompany where its company is gone.
+    """
     state = request.app.state
     claims = _claims(state.secret, given)
     note(company=claims.company, actor=claims.sub)
     company = await _opened(state.companies, claims.company)
-    return Asking(claims.actor(), company, state.patience)
+    caller = Asking(claims.actor(), company, state.patience)
+    closed = request.method != "POST" and not OUTSIDERS_READ.fullmatch(request.url.path)
+    if closed and caller.is_outside:
+        raise for_our_people()
+    return caller
+
+
+def for_our_people() -> Trouble:
+    return Trouble(403, "role.missing", "this is for our own people", "仅限我方人员")
 
 
 Caller = Annotated[Asking, Depends(asking)]

@@ -10,9 +10,10 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from medsales.api.auth import Caller
+from medsales.api.auth import Caller, for_our_people
 from medsales.api.commands import SubjectId
 from medsales.api.reading import POSITION, Asked, found
+from medsales.audit.contents import Contents
 from medsales.documents.content import DocumentContent, sheet
 from medsales.documents.contract import (
     ContractVersion,
@@ -25,8 +26,10 @@ from medsales.documents.pdf import pdf
 from medsales.documents.quote import quote_document, quote_seen
 from medsales.documents.seller import sold_by
 from medsales.documents.sheet import Language, Sheet
-from medsales.documents.trail import Trail, approvers, signature_block
-from medsales.domain.ids import ApprovalId, ContractId, QuoteId
+from medsales.documents.trail import Trail, approvers, content_changed, trail_of
+from medsales.documents.words import Said
+from medsales.domain.governance.person import Person
+from medsales.domain.ids import ApprovalId, ContractId, PersonId, QuoteId
 from medsales.domain.kernel import Id, Term
 from medsales.domain.parties.customer import Customer
 from medsales.domain.parties.our_company import US, OurCompany
@@ -34,6 +37,7 @@ from medsales.domain.stock.product import Product
 from medsales.engine.database import Db
 from medsales.engine.facts import Fact
 from medsales.engine.past import Moment, facts_at, state_at
+from medsales.engine.sealed import lines_of
 
 router = APIRouter(tags=["documents"])
 CONTENT_HASH = "Medsales-Content-Hash"
@@ -88,8 +92,17 @@ class Past:
         """Who approved, and every signature: those of the approval, then those of the subject."""
         steps = approvers(self.facts(approval)) if approval else ()
         ids = [each.step.signature for each in steps if each.step.signature]
-        told = (self.facts(id) for id in (*ids, *signatures))
-        return Trail(approvers=steps, signatures=tuple(map(signature_block, filter(None, told))))
+        return trail_of(steps, [self.facts(id) for id in (*ids, *signatures)])
+
+    def as_signed(self, id: str, content: DocumentContent, trail: Trail) -> DocumentContent:
+        """The document, if the content in the log is still what was approved and signed."""
+        contents = Contents()
+        for line in lines_of(self.db, (id,)):
+            contents.take(line)
+        others = {hash for hash in trail.signed if hash != content.content_hash}
+        if (id, content.version) in contents.changed or others:
+            raise content_changed(content.number, content.version)
+        return content
 
     def sold(self, content: DocumentContent) -> DocumentContent:
         """With our company as it was called on the day of the document."""
@@ -131,7 +144,18 @@ class Printer:
         company = self.caller.company
         moment = self.asked.moment(company, company.log.head())
         with company.database.reading() as db:
-            return find(Past(db, moment), id, self.version), moment.position
+            content = find(Past(db, moment), id, self.version)
+        self._must_be_for(content.buyer)
+        return content, moment.position
+
+    def _must_be_for(self, buyer: Said | None) -> None:
+        """Who signs for the other party reads the papers of its own organisation."""
+        if not self.caller.is_outside:
+            return
+        person = self.caller.company.app.load(PersonId.of(self.caller.actor.id)).state
+        assert isinstance(person, Person)
+        if person.gone or person.organisation != buyer:
+            raise for_our_people()
 
     def _answer(self, made: bytes, content: DocumentContent, position: int) -> Response:
         headers = {
@@ -166,7 +190,8 @@ async def quote_as_document(printing: Printing, id: SubjectId) -> Response:
 
 def _quote(past: Past, id: str, version: int | None) -> DocumentContent:
     seen = quote_seen(past.life(QuoteId, id), version)
-    return past.sold(quote_document(seen, past.trail(seen.quote.approval)))
+    trail = past.trail(seen.quote.approval)
+    return past.sold(past.as_signed(id, quote_document(seen, trail), trail))
 
 
 @router.get(
@@ -184,4 +209,5 @@ async def contract_as_document(printing: Printing, id: SubjectId) -> Response:
 def _contract(past: Past, id: str, version: int | None) -> DocumentContent:
     seen = contract_seen(ContractId(id), past.life(ContractId, id), version)
     trail = past.trail(seen.approval, *seen.version.signatures)
-    return past.sold(contract_document(seen, past.names(seen.version), trail))
+    document = contract_document(seen, past.names(seen.version), trail)
+    return past.sold(past.as_signed(id, document, trail))

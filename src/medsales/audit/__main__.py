@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from medsales.audit.signatures import Signatures
+from medsales.audit.terminal import showable
 from medsales.audit.verifier import NoExport, Report, verified
 
 SHOWN = 100
@@ -139,12 +140,6 @@ def cautions(report: Report, trusted: str | None) -> Iterator[str]:
 def say(text: str, where: TextIO | None = None) -> None:
     where = where or sys.stdout
     print(showable(text, where.encoding), file=where)
-
-
-def showable(text: str, encoding: str) -> str:
-    """What an export says may not move the cursor, and any console can show it."""
-    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Checks the electronic signatures in a log: value, key, signer, proof, and what was signed.
 
-All that it takes is in the log: the statement, the public keys of the signer, and the hash that
-the facts of the subject carry. Lines are read twice: who signed what, then what he signed.
+All that it takes is in the log: the statement, the public keys of the signer, and the content that
+the facts of the subject hold, which is hashed again. Lines are read twice: who signed what, then
+what was signed and approved.
 """
 
 import json
@@ -11,28 +12,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from medsales.audit.contents import Contents, Of, canonical, event_of, quoted
 from medsales.audit.findings import Finding
 from medsales.audit.heads import Key, fingerprint
 
 Lines = Callable[[], Iterable[bytes]]
 """The lines of a log in order, as often as they are asked for."""
-
-
-def canonical(value: Any) -> str:
-    """RFC 8785, for statements. Raises ValueError for what they never hold: null, fractions."""
-    if isinstance(value, dict):
-        told = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be"))
-        return "{" + ",".join(f"{_quoted(name)}:{canonical(part)}" for name, part in told) + "}"
-    if isinstance(value, list):
-        return f"[{','.join(map(canonical, value))}]"
-    if isinstance(value, bool | int):
-        return str(value).lower()
-    if isinstance(value, str):
-        return _quoted(value)
-    raise ValueError("a statement holds texts, whole numbers, lists and objects")
-
-
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass
@@ -76,6 +61,10 @@ class Signature:
     contradicted: bool = False
     """A fact that came with the signature carries another one."""
 
+    @property
+    def of(self) -> Of:
+        return str(self.statement.get("subject")), self.statement.get("version")
+
     def compare(self, line: bytes) -> None:
         """With a fact of the subject: what came before, and what the same command brought."""
         if b"sha256:" not in line:
@@ -90,7 +79,7 @@ class Signature:
             return
         signed = str(self.statement.get("content_hash"))
         fits = version in (None, self.statement.get("version"))
-        self.borne_out |= (before or together) and fits and signed.encode() in line
+        self.borne_out |= (before or together) and fits and content == signed
         self.contradicted |= together and content not in (None, signed)
 
     def as_json(self) -> dict[str, Any]:
@@ -111,11 +100,14 @@ class Signatures:
     unreadable: list[Finding] = field(default_factory=list)
     unchecked: int = 0
     """How many were made with a key, or of a content, from before the first line."""
+    contents: Contents = field(default_factory=Contents)
+    """What the subjects hold, of whatever was approved or signed."""
 
     @property
     def findings(self) -> list[Finding]:
         each = (finding for one in self.found.values() for finding in one.findings)
-        return sorted([*self.unreadable, *each], key=lambda finding: finding.position or 0)
+        found = [*self.unreadable, *each, *self.contents.changed.values()]
+        return sorted(found, key=lambda finding: finding.position or 0)
 
 
 OF_PEOPLE = {
@@ -123,21 +115,14 @@ OF_PEOPLE = {
     *("SigningKeyRegistered", "ReauthenticationPassed", "SessionEnded"),
 }
 LOOKED_AT = {name.encode() for name in (*OF_PEOPLE, "Signed", "SignatureInvalidated")}
-MARK = b'"event":"'
-
-
-def _event(line: bytes) -> bytes:
-    """The name of the event; it stands behind the subject, whose quotes are escaped."""
-    start = line.find(MARK) + len(MARK)
-    return line[start : line.find(b'"', start)]
 
 
 def checked(lines: Lines, first: int = 1) -> Signatures:
     """Every signature in a log, or in what was exported of it from a position on."""
-    signatures = Signatures()
+    signatures = Signatures(contents=Contents(whole=first == 1))
     signers: dict[str, Signer] = {}
     for line in lines():
-        if _event(line) in LOOKED_AT:
+        if event_of(line) in LOOKED_AT:
             _take(signatures, signers, line)
     _look_for_contents(signatures, lines)
     for one in signatures.found.values():
@@ -200,17 +185,21 @@ def _wrong(
 
 
 def _look_for_contents(signatures: Signatures, lines: Lines) -> None:
-    """Whether the subject had by then what was signed."""
+    """Whether the subject had by then what was signed, and holds it still."""
     waiting: dict[bytes, list[Signature]] = {}
     for one in signatures.found.values():
-        name = f'"subject":{_quoted(str(one.statement.get("subject")))},'.encode()
+        name = f'"subject":{quoted(str(one.statement.get("subject")))},'.encode()
         waiting.setdefault(name, []).append(one)
-    for line in lines() if waiting else ():
+    for line in lines():
+        signatures.contents.take(line)
         for one in waiting.get(line[line.find(b'"subject":') : line.find(b'"version":')], ()):
             one.compare(line)
+    signatures.contents.end()
     for one in signatures.found.values():
         if one.contradicted or not one.borne_out:
             one.findings.append(_content_unknown(one))
+        if one.of in [*signatures.contents.changed]:
+            one.findings.append(_content_changed(one))
 
 
 # What an auditor is told
@@ -308,4 +297,13 @@ def _content_unknown(one: Signature) -> Finding:
         "content_unknown",
         "is of a version and a content that its subject did not have",
         "所签的版本和内容不是签名对象当时的内容",
+    )
+
+
+def _content_changed(one: Signature) -> Finding:
+    return _finding(
+        one,
+        "content_changed",
+        "is of a content that was changed afterwards: its hash is another one now",
+        "所签内容此后被改动: 其哈希已不相符",
     )

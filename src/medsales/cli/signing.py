@@ -14,10 +14,11 @@ from medsales.cli.opening import ERR, OUT, opened
 from medsales.company import Company
 from medsales.domain.governance import signature
 from medsales.domain.governance.person import Person, ResetPassword
-from medsales.domain.ids import PersonId
+from medsales.domain.ids import PersonId, PriceMatrixId, PriceSheetId
 from medsales.domain.kernel import Role
 from medsales.engine.application import Actor, Ask
 from medsales.engine.credentials import Passwords
+from medsales.engine.database import Db
 from medsales.engine.sealed import lines_of
 
 GOOD_FOR = timedelta(days=3)
@@ -68,7 +69,7 @@ def verify(name: str, id: str, *, json: bool) -> None:
         assert known.signed is not None
         said = known.signed.statement
         with company.database.reading() as db:
-            lines = lines_of(db, (id, said.signer, said.subject))
+            lines = lines_of(db, (id, said.signer, *with_sheets(db, said.subject)))
     found = checked(lambda: lines).found[id]
     if json:
         OUT.print_json(data=_as_json(found))
@@ -76,6 +77,18 @@ def verify(name: str, id: str, *, json: bool) -> None:
         _tell(found, known)
     if found.findings:
         raise typer.Exit(1)
+
+
+def with_sheets(db: Db, subject: str) -> list[str]:
+    """The prices of a matrix lie in its sheets."""
+    kind, _, key = subject.partition(":")
+    if kind != PriceMatrixId.kind:
+        return [subject]
+    rows = db.execute(
+        "select distinct originator_id from facts where starts_with(originator_id, %s)",
+        (f"{PriceSheetId.kind}:{key}:",),
+    )
+    return [subject, *(row["originator_id"] for row in rows)]
 
 
 def _as_json(found: Signature) -> dict[str, object]:

@@ -83,6 +83,12 @@ class DocumentContent(Value):
     signatures: tuple[SignatureBlock, ...] = ()
     content_hash: str
 
+    @property
+    def buyer(self) -> Said | None:
+        """What the buyer is called in it."""
+        facts = (fact for each in self.parties if each.role is Word.BUYER for fact in each.facts)
+        return next((fact.said for fact in facts if fact.label is Word.NAME), None)
+
 
 def sheet(content: DocumentContent, language: Language) -> Sheet:
     """The document in one language."""

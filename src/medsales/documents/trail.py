@@ -10,9 +10,10 @@ from medsales.domain.governance.approval import StepApproved
 from medsales.domain.governance.signature import (
     SignatureInvalidated,
     Signed,
+    SignedStatement,
     lines_for_people,
 )
-from medsales.domain.kernel import Refused, Sentence, Value
+from medsales.domain.kernel import Event, Refused, Sentence, Value
 from medsales.domain.values import CHINA
 from medsales.engine.facts import Fact
 
@@ -43,6 +44,8 @@ class Trail(Value):
 
     approvers: tuple[Approver, ...] = ()
     signatures: tuple[SignatureBlock, ...] = ()
+    signed: tuple[str, ...] = ()
+    """The hash of each content that a signature names."""
 
 
 def approval(reference: str | None, approvers: Sequence[Approver]) -> tuple[Entry, ...]:
@@ -61,12 +64,32 @@ def approvers(facts: Iterable[Fact[Any]]) -> tuple[Approver, ...]:
     )
 
 
-def signature_block(facts: Iterable[Fact[Any]]) -> SignatureBlock:
-    """Of the facts of a signature; one that was invalidated is shown as such, never left out."""
-    events = [fact.event for fact in facts]
-    signed = next(event.signed for event in events if isinstance(event, Signed))
+def trail_of(steps: Sequence[Approver], signatures: Iterable[Sequence[Fact[Any]]]) -> Trail:
+    """Of the steps of an approval, and of the facts of each signature."""
+    told = [[fact.event for fact in facts] for facts in signatures if facts]
+    signed = [next(one.signed for one in events if isinstance(one, Signed)) for events in told]
+    return Trail(
+        approvers=tuple(steps),
+        signatures=tuple(map(_block, signed, told)),
+        signed=tuple(one.statement.content_hash for one in signed),
+    )
+
+
+def _block(signed: SignedStatement, events: Iterable[Event[Any]]) -> SignatureBlock:
+    """One that was invalidated is shown as such, never left out."""
     void = [event.reason for event in events if isinstance(event, SignatureInvalidated)]
     return SignatureBlock(lines=lines_for_people(signed), invalidated=void[0] if void else None)
+
+
+def content_changed(number: str, version: int) -> Refused:
+    """C1, B7: nobody is shown signatures beside what was not signed."""
+    return Refused(
+        "document.content_changed",
+        f"version {version} of {number} is not printed: its content is not the one that was"
+        " approved and signed, it was changed in the log (`medsales signature verify`)",
+        f"{number} 第 {version} 版不予打印: 其内容与所批准和签署的不一致, 日志中的记录被改动过"
+        " (`medsales signature verify`)",
+    )
 
 
 def no_such_version(number: str, version: int) -> Refused:

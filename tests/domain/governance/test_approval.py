@@ -30,10 +30,11 @@ from medsales.domain.governance.approval import (
     StepOpened,
     VoidApproval,
 )
-from medsales.domain.governance.person import DismissPerson
+from medsales.domain.governance.person import AppointSubstitute, DismissPerson, RegisterPerson
 from medsales.domain.governance.signature import Meaning
 from medsales.domain.ids import ApprovalId, PersonId
 from medsales.domain.kernel import Role
+from medsales.domain.parties.our_company import DescribeOurCompany
 from medsales.testing import NOON, Pen, given, loaded
 
 MANAGER = Step(role=Role.MANAGER)
@@ -105,6 +106,15 @@ def test_a_request_is_made_once() -> None:
     given(*asked).when(REQUEST).then()
     other = REQUEST.model_copy(update={"version": 2})
     given(*asked).when(other).refused("approval.exists")
+
+
+def test_time_to_answer_begins_when_somebody_is_asked_p2() -> None:
+    """A submission that is told late does not bring the escalation about at once."""
+    late: Any = given().when(REQUEST, at=NOON - timedelta(days=9), now=NOON).events[1]
+    assert (late.remind_at, late.due_at) == (
+        NOON + timedelta(hours=24),
+        NOON + timedelta(hours=48),
+    )
 
 
 def test_whoever_hands_in_is_taken_for_an_author() -> None:
@@ -539,3 +549,46 @@ def test_b7_a_substitute_signs_as_himself(desk: Desk) -> None:
     desk.does(desk.approve("wang", signature=signed(desk, li)), id, by="li")
     (agreed,) = (event for event in desk.streams[id] if isinstance(event, StepApproved))
     assert (agreed.approver, agreed.on_behalf_of) == ("li", PersonId.of("wang"))
+
+
+@pytest.mark.parametrize("end", ["voided", "rejected"])
+def test_b7_a_signature_of_a_step_counts_as_long_as_its_approval(desk: Desk, end: str) -> None:
+    """Void because the text has changed, or rejected by the next: marked, and never deleted."""
+    signing(desk, WANG)
+    desk.follows(*flow(SIGNED, DIRECTOR))
+    desk.does(WritePaper(number="1", text="4 % off"))
+    desk.does(SubmitPaper(), PAPER)
+    id, seen = ApprovalId.of(PAPER, "2"), desk.paper.content_hash
+    statement = WANG.signs(PAPER, 2, seen)
+    desk.does(desk.approve(signature=statement), id, by="wang")
+    assert desk.told(statement.statement.id()) == ["Signed"]
+    if end == "voided":
+        desk.does(WritePaper(number="1", text="5 % off"))
+    else:
+        desk.does(Reject(content_hash=seen, reason="too\nmuch"), id, by="qian")
+    assert desk.told(statement.statement.id()) == ["Signed", "SignatureInvalidated"]
+
+
+def test_q2_whoever_is_registered_elsewhere_approves_nothing(desk: Desk) -> None:
+    """Nor does anybody for him: the buyer does not approve the quote to himself."""
+    desk.does(DescribeOurCompany(name="Dealer", address="x"), by="registrar")
+    register = RegisterPerson(person="wang", name="王", organisation="Hospital", title="x")
+    desk.does(register, by="registrar")
+    id = desk.hands_in()
+    desk.refuses("person.not_ours", desk.approve(), id, "wang")
+    no = Reject(content_hash=desk.paper.content_hash, reason="x")
+    desk.refuses("person.not_ours", no, id, "wang")
+    desk.does(
+        RegisterPerson(person="li", name="li", organisation="Dealer", title="x"), by="registrar"
+    )
+    today = desk.now.date()
+    appoint = AppointSubstitute(
+        substitute=PersonId.of("li"),
+        roles=(Role.MANAGER,),
+        first_day=today,
+        last_day=today,
+        reason="x",
+    )
+    desk.does(appoint, PersonId.of("wang"), by="wang")
+    desk.refuses("person.not_ours", desk.approve(on_behalf_of="wang"), id, "li")
+    desk.does(desk.approve(), id, by="zhao")

@@ -14,7 +14,10 @@ from medsales.domain.governance.approval_flow import (
     must_take_verdicts,
     rule_for,
 )
+from medsales.domain.governance.person import DismissPerson, RegisterPerson
+from medsales.domain.ids import PersonId
 from medsales.domain.kernel import KINDS, Role
+from medsales.domain.parties.our_company import DescribeOurCompany
 from medsales.domain.values import Money
 
 STEPS = (Step(role=Role.DIRECTOR),)
@@ -218,6 +221,43 @@ def test_a_flow_is_for_what_is_approved(kind: str) -> None:
 def test_a_step_is_done_by_people_in_their_time(step: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Step.model_validate(step)
+
+
+@pytest.mark.parametrize("role", [Role.AUDITOR, Role.COUNTERPARTY])
+@pytest.mark.parametrize("step", ["role", "escalate_to"])
+def test_no_step_waits_for_who_approves_nothing(desk: Desk, step: str, role: Role) -> None:
+    """P2: everything under such a flow would wait for ever."""
+    waits = Step(**{"role": Role.MANAGER, "hours": 1, step: role})
+    propose = ProposeFlow(governs="paper", rules=flow(waits), reason="x")
+    desk.refuses("approval_flow.role_never_approves", propose, None, "qian")
+
+
+def left(desk: Desk, *people: str) -> None:
+    """They have gone, and keep their tokens."""
+    for person in people:
+        gone = RegisterPerson(person=person, name=person, organisation="Dealer", title="x")
+        desk.does(gone, by="registrar")
+        desk.does(DismissPerson(reason="x"), PersonId.of(person), by="registrar")
+
+
+def test_who_has_left_changes_no_flow(desk: Desk) -> None:
+    """Q2, B7: neither proposes nor adopts."""
+    left(desk, "qian", "sun")
+    desk.refuses("person.gone", AdoptFlow(version=1), FLOW, "sun")
+    other = ProposeFlow(governs="paper", rules=(BY_MANAGER,), reason="x")
+    desk.refuses("person.gone", other, None, "qian")
+
+
+def test_whoever_is_registered_elsewhere_changes_no_flow(desk: Desk) -> None:
+    """P2: whatever the roles in his token; under an earlier name of ours he is one of us."""
+    desk.does(DescribeOurCompany(name="Dealer", address="x"), by="registrar")
+    for person, organisation in (("qian", "Hospital"), ("zhao", "Dealer")):
+        register = RegisterPerson(person=person, name="x", organisation=organisation, title="x")
+        desk.does(register, by="registrar")
+    desk.refuses("person.not_ours", PROPOSE, None, "qian")
+    desk.refuses("person.not_ours", AdoptFlow(version=1), FLOW, "qian")
+    desk.does(DescribeOurCompany(name="Dealer Ltd", address="x"), by="registrar")
+    desk.does(AdoptFlow(version=1), FLOW, by="zhao")
 
 
 def test_conditions_are_exact() -> None:

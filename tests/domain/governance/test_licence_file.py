@@ -33,6 +33,7 @@ from medsales.domain.governance.licence_file import (
     LicenceRenewalWindowPlanned,
     LicenceRenewed,
     LicenceRevoked,
+    LicenceScope,
     LicenceSeen,
     LicenceVerified,
     OpenRenewalWindow,
@@ -60,10 +61,10 @@ RENEW = RenewLicence(number=NUMBER, valid_from=date(2030, 1, 1), valid_until=dat
 NEXT_TERM = OPERATING.model_copy(
     update={"valid_from": RENEW.valid_from, "valid_until": RENEW.valid_until}
 )
-RENEWED = LicenceRenewed(licence=NEXT_TERM)
+RENEWED = LicenceRenewed(licence=NEXT_TERM, recorded_by="chen")
 REVOKE = RevokeLicence(number=NUMBER, on=DAY, reason="closed by the authority")
 REVOKED = LicenceRevoked(number=NUMBER, kind=OPERATING.kind, on=DAY, reason=REVOKE.reason)
-VERIFY = VerifyLicence(number=NUMBER, method="nmpa.gov.cn")
+VERIFY = VerifyLicence(number=NUMBER, method="nmpa.gov.cn", valid_until=ENDS)
 WINDOW = RenewalWindow(
     opens_on=date(2029, 8, 20),
     closes_on=date(2029, 11, 19),
@@ -81,7 +82,8 @@ class TestRecording:
     def test_a_licence_is_recorded_in_the_file_of_its_holder(self) -> None:
         record = RecordLicence(holder=MAKER, licence=OPERATING)
         assert record.begins() == FILE
-        given().when(record).then(LicenceRecorded(holder=MAKER, licence=OPERATING))
+        recorded = LicenceRecorded(holder=MAKER, licence=OPERATING, recorded_by="chen")
+        given().when(record).then(recorded)
 
     def test_the_same_licence_again_changes_nothing(self) -> None:
         given(KNOWN).when(RecordLicence(holder=MAKER, licence=OPERATING)).then()
@@ -107,7 +109,7 @@ class TestRecording:
     def test_a_foreign_number_is_taken_as_it_is(self) -> None:
         licence = OPERATING.model_copy(update={"number": "DL-77"})
         given().when(RecordLicence(holder=MAKER, licence=licence)).then(
-            LicenceRecorded(holder=MAKER, licence=licence)
+            LicenceRecorded(holder=MAKER, licence=licence, recorded_by="chen")
         )
 
     def test_a_licence_cannot_end_before_it_begins(self) -> None:
@@ -139,6 +141,35 @@ class TestRenewal:
         earlier = RenewLicence(number=NUMBER, valid_from=DAY, valid_until=date(2027, 1, 1))
         given(KNOWN).when(earlier, FILE).refused("licence.renewal_ends_no_later")
 
+    def test_a_renewal_begins_later(self) -> None:
+        """Not even the first day of a verified term makes a longer one of it."""
+        longer = RenewLicence(
+            number=NUMBER, valid_from=OPERATING.valid_from, valid_until=date(2099, 12, 31)
+        )
+        given(KNOWN, checked(OPERATING)).when(longer, FILE).refused(
+            "licence.renewal_begins_no_later"
+        )
+
+    def test_lic3_a_verification_is_of_one_exact_term(self) -> None:
+        """Also where another was entered under the same first day before this was refused."""
+        wider = OPERATING.model_copy(
+            update={"valid_until": date(2099, 12, 31), "scope": LicenceScope()}
+        )
+        renewed = LicenceRenewed(licence=wider, recorded_by="chen")
+        held = LicenceFile().after([KNOWN, checked(OPERATING), renewed]).licences[NUMBER]
+        assert not held.verified_on(date(2031, 1, 1))
+        assert not held.seen(MAKER, date(2031, 1, 1)).verified
+        assert held.term_on(DAY) == OPERATING, "the verified one is what counts"
+
+    def test_lic3_until_somebody_has_looked_a_renewal_replaces_nothing(self) -> None:
+        early = NEXT_TERM.model_copy(update={"valid_from": DAY, "scope": LicenceScope()})
+        history = [KNOWN, checked(OPERATING), LicenceRenewed(licence=early, recorded_by="chen")]
+        held = LicenceFile().after(history).licences[NUMBER]
+        assert (held.term_on(DAY), held.verified_on(DAY)) == (OPERATING, True)
+        assert not held.verified_on(date(2031, 1, 1))
+        verified = LicenceFile().after([*history, checked(early)]).licences[NUMBER]
+        assert (verified.term_on(DAY), verified.verified_on(DAY)) == (early, True)
+
     def test_a_revoked_licence_is_not_renewed(self) -> None:
         given(KNOWN, REVOKED).when(RENEW, FILE).refused("licence.revoked")
 
@@ -159,6 +190,28 @@ class TestVerification:
 
     def test_a_verified_term_is_not_verified_again(self) -> None:
         given(KNOWN, checked(OPERATING)).when(VERIFY, FILE).then()
+
+    def test_lic1_four_eyes_who_recorded_a_licence_does_not_verify_it(self) -> None:
+        """GSP art. 53 (首营审核): somebody else looks at the papers."""
+        entered = KNOWN.model_copy(update={"recorded_by": "gu"})
+        given(entered).when(VERIFY, FILE, by="gu").refused("licence.verified_by_recorder")
+        assert given(entered).when(VERIFY, FILE, by="li").events
+
+    def test_lic1_four_eyes_who_entered_a_new_term_does_not_verify_that_term(self) -> None:
+        entered = KNOWN.model_copy(update={"recorded_by": "gu"})
+        renewed = RENEWED.model_copy(update={"recorded_by": "li"})
+        history = (entered, checked(OPERATING), renewed)
+        verify = VERIFY.model_copy(update={"valid_until": NEXT_TERM.valid_until})
+        given(*history).when(verify, FILE, by="li").refused("licence.verified_by_recorder")
+        assert given(*history).when(verify, FILE, by="gu").events
+
+    def test_lic3_what_was_renewed_since_somebody_looked_is_not_verified(self) -> None:
+        """Quality has seen the paper until 2029; sales has entered another in the meantime."""
+        given(KNOWN, RENEWED).when(VERIFY, FILE, by="li").refused(
+            "licence.verified_another", f"until {NEXT_TERM.valid_until}, and you looked at one"
+        )
+        endless = VERIFY.model_copy(update={"valid_until": None})
+        given(KNOWN).when(endless, FILE, by="li").refused("licence.verified_another")
 
     def test_only_what_is_on_file_is_verified(self) -> None:
         given(*recorded(MAKER, BUSINESS)).when(VERIFY, FILE).refused("licence.unknown")
@@ -361,7 +414,7 @@ class TestRenewalWindow:
 
 def test_a_practice_licence_has_a_number_of_its_own_form() -> None:
     given().when(RecordLicence(holder="customer:union", licence=PRACTICE)).then(
-        LicenceRecorded(holder="customer:union", licence=PRACTICE)
+        LicenceRecorded(holder="customer:union", licence=PRACTICE, recorded_by="chen")
     )
 
 
@@ -377,7 +430,7 @@ def test_lic_5_nobody_authorises_himself(holder: str, by: str, roles: tuple[Role
     """Nor does sales enter our own licences: nobody checks them once more (LIC-4)."""
     record = RecordLicence(holder=holder, licence=OPERATING)
     given().when(record, by=by, roles=roles).refused("licence.not_for_oneself")
-    recorded = LicenceRecorded(holder=holder, licence=OPERATING)
+    recorded = LicenceRecorded(holder=holder, licence=OPERATING, recorded_by="gu")
     given().when(record, by="gu", roles=(Role.QUALITY,)).then(recorded)
     renew = RenewLicence(number=OPERATING.number, valid_from="2090-01-01")
     given(recorded).when(renew, by=by, roles=roles).refused("licence.not_for_oneself")

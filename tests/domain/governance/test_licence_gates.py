@@ -31,7 +31,6 @@ from medsales.domain.governance.licence import (
     buyer_gate,
     file_of,
     must_pass,
-    partner_gate,
     salesperson_gate,
     seller_gate,
     supplier_gate,
@@ -46,7 +45,7 @@ from medsales.domain.governance.licence_file import (
 from medsales.domain.governance.licence_numbers import DeviceClass
 from medsales.domain.ids import CustomerId, PersonId, ProductId
 from medsales.domain.kernel import Refused
-from medsales.domain.parties.customer import CustomerKind
+from medsales.domain.parties.customer import Customer, CustomerKind
 
 PARTNER = "customer:partner"
 HOSPITAL = "customer:hospital"
@@ -56,6 +55,10 @@ AFTER = date(2030, 1, 1)
 
 def approved(*licences: Licence) -> LicenceFile:
     return SupplierApproved(approver="li", seen=()).apply(file(MAKER, *licences))
+
+
+def buyer(kind: CustomerKind, region: str = "ZJ") -> Customer:
+    return Customer(name="Buyer", kind_of=kind, region=region)
 
 
 def closed(gate: GateEvaluated, code: str) -> None:
@@ -122,15 +125,18 @@ class TestBuyer:
     def test_lic3_who_treats_needs_a_practice_licence_for_class_ii_and_iii(
         self, kind: CustomerKind
     ) -> None:
-        assert buyer_gate(file(HOSPITAL, PRACTICE), kind, (STENT, PUMP), DAY).passed
-        closed(buyer_gate(None, kind, (PUMP,), DAY), "buyer.licence_missing")
-        closed(buyer_gate(file(HOSPITAL, OPERATING), kind, (PUMP,), DAY), "buyer.licence_missing")
+        assert buyer_gate(file(HOSPITAL, PRACTICE), buyer(kind), (STENT, PUMP), DAY).passed
+        closed(buyer_gate(None, buyer(kind), (PUMP,), DAY), "buyer.licence_missing")
+        closed(
+            buyer_gate(file(HOSPITAL, OPERATING), buyer(kind), (PUMP,), DAY),
+            "buyer.licence_missing",
+        )
 
     def test_lic3_a_partner_needs_a_licence_for_iii_and_at_least_a_filing_for_ii(self) -> None:
         licensed, filed = file(PARTNER, OPERATING), file(PARTNER, FILING)
-        assert buyer_gate(licensed, CustomerKind.PARTNER, (STENT, PUMP), DAY).passed
-        assert buyer_gate(filed, CustomerKind.PARTNER, (PUMP,), DAY).passed
-        gate = buyer_gate(filed, CustomerKind.PARTNER, (PUMP, STENT), DAY)
+        assert buyer_gate(licensed, buyer(CustomerKind.PARTNER), (STENT, PUMP), DAY).passed
+        assert buyer_gate(filed, buyer(CustomerKind.PARTNER), (PUMP,), DAY).passed
+        gate = buyer_gate(filed, buyer(CustomerKind.PARTNER), (PUMP, STENT), DAY)
         closed(gate, "buyer.licence_missing")
         assert gate.reason_en is not None
         assert STENT.product in gate.reason_en
@@ -140,44 +146,44 @@ class TestBuyer:
         nothing = STENT.model_copy(update={"classification": None})
         partner = file(PARTNER, OPERATING)
         for goods in (valve, nothing):
-            gate = buyer_gate(partner, CustomerKind.PARTNER, (goods,), DAY)
+            gate = buyer_gate(partner, buyer(CustomerKind.PARTNER), (goods,), DAY)
             closed(gate, "buyer.scope")
 
     def test_lic3_others_state_what_they_need_it_for(self) -> None:
         school = "customer:university"
-        assert buyer_gate(file(school, NEED), CustomerKind.OTHER, (PUMP,), DAY).passed
-        gate = buyer_gate(file(school), CustomerKind.OTHER, (PUMP,), DAY)
+        assert buyer_gate(file(school, NEED), buyer(CustomerKind.OTHER), (PUMP,), DAY).passed
+        gate = buyer_gate(file(school), buyer(CustomerKind.OTHER), (PUMP,), DAY)
         closed(gate, "buyer.need_statement_missing")
 
     @pytest.mark.parametrize("kind", CustomerKind)
     def test_lic3_class_i_and_what_is_not_classified_need_nothing(self, kind: CustomerKind) -> None:
-        assert buyer_gate(None, kind, (PLASTER, UNKNOWN), DAY).passed
+        assert buyer_gate(None, buyer(kind), (PLASTER, UNKNOWN), DAY).passed
 
     def test_lic3_a_paper_that_nobody_has_verified_does_not_count(self) -> None:
         unchecked = file(HOSPITAL, PRACTICE, verified=False)
-        gate = buyer_gate(unchecked, CustomerKind.HOSPITAL, (PUMP,), DAY)
+        gate = buyer_gate(unchecked, buyer(CustomerKind.HOSPITAL), (PUMP,), DAY)
         closed(gate, "licence.not_verified")
 
     def test_lic3_a_licence_counts_to_its_last_day(self) -> None:
         hospital = file(HOSPITAL, PRACTICE)
         last = PRACTICE.valid_until
         assert last is not None
-        assert buyer_gate(hospital, CustomerKind.HOSPITAL, (PUMP,), last).passed
-        gate = buyer_gate(hospital, CustomerKind.HOSPITAL, (PUMP,), date(2035, 1, 1))
+        assert buyer_gate(hospital, buyer(CustomerKind.HOSPITAL), (PUMP,), last).passed
+        gate = buyer_gate(hospital, buyer(CustomerKind.HOSPITAL), (PUMP,), date(2035, 1, 1))
         closed(gate, "licence.expired")
 
     def test_lic3_a_revoked_licence_counts_until_the_day_before(self) -> None:
         kind = PRACTICE.kind
         revoked = LicenceRevoked(number=PRACTICE.number, kind=kind, on=DAY, reason="closed")
         hospital = revoked.apply(file(HOSPITAL, PRACTICE))
-        assert buyer_gate(hospital, CustomerKind.HOSPITAL, (PUMP,), date(2026, 5, 31)).passed
-        gate = buyer_gate(hospital, CustomerKind.HOSPITAL, (PUMP,), DAY)
+        assert buyer_gate(hospital, buyer(CustomerKind.HOSPITAL), (PUMP,), date(2026, 5, 31)).passed
+        gate = buyer_gate(hospital, buyer(CustomerKind.HOSPITAL), (PUMP,), DAY)
         closed(gate, "licence.revoked")
 
     def test_lic3_a_partner_with_an_authorisation_buys_what_it_covers(self) -> None:
         partner = file(PARTNER, OPERATING, TERRITORY)
-        assert buyer_gate(partner, CustomerKind.PARTNER, (STENT,), DAY).passed
-        gate = buyer_gate(partner, CustomerKind.PARTNER, (PUMP,), DAY)
+        assert buyer_gate(partner, buyer(CustomerKind.PARTNER), (STENT,), DAY).passed
+        gate = buyer_gate(partner, buyer(CustomerKind.PARTNER), (PUMP,), DAY)
         closed(gate, "authorisation.out_of_scope")
 
 
@@ -228,17 +234,17 @@ class TestAuthorisation:
         assert salesperson_gate(wang, "ZJ", (STENT,), DAY).passed
         assert not salesperson_gate(wang, "ZJ", (PUMP,), DAY).passed
 
-    def test_lic5_a_partner_sells_in_its_territory(self) -> None:
-        partner = file(PARTNER, TERRITORY)
-        assert partner_gate(partner, "ZJ", (STENT,), DAY).passed
-        closed(partner_gate(partner, "SH", (STENT,), DAY), "authorisation.out_of_scope")
-        closed(partner_gate(file(PARTNER), "ZJ", (STENT,), DAY), "authorisation.missing")
+    def test_lic5_a_partner_buys_for_its_territory_only(self) -> None:
+        partner = file(PARTNER, OPERATING, TERRITORY)
+        assert buyer_gate(partner, buyer(CustomerKind.PARTNER, "ZJ"), (STENT,), DAY).passed
+        elsewhere = buyer_gate(partner, buyer(CustomerKind.PARTNER, "SH"), (STENT,), DAY)
+        closed(elsewhere, "authorisation.out_of_scope")
 
 
 def test_lic7_a_gate_keeps_what_it_saw_also_when_it_stays_closed() -> None:
     partner = file(PARTNER, FILING, OPERATING, BUSINESS)
     for day in (DAY, AFTER):
-        gate = buyer_gate(partner, CustomerKind.PARTNER, (STENT, PUMP), day)
+        gate = buyer_gate(partner, buyer(CustomerKind.PARTNER), (STENT, PUMP), day)
         assert gate.passed == (day == DAY)
         seen = {each.number: each for each in gate.inputs}
         assert seen.keys() == {FILING.number, OPERATING.number}
@@ -250,6 +256,31 @@ def test_lic7_a_gate_keeps_what_it_saw_also_when_it_stays_closed() -> None:
         )
         assert (gate.on, gate.rules) == (day, 1)
         assert GateEvaluated.model_validate_json(gate.model_dump_json()) == gate
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_lic7_a_refusal_names_the_licences_that_were_not_enough(*, verified: bool) -> None:
+    """Of what is refused only the sentences are kept."""
+    narrow = OPERATING.model_copy(update={"scope": LicenceScope(codes=("14",))} if verified else {})
+    partner = file(PARTNER, narrow, FILING, verified=verified)
+    gate = buyer_gate(partner, buyer(CustomerKind.PARTNER), (STENT,), DAY)
+    closed(gate, "buyer.scope" if verified else "licence.not_verified")
+    for said in (gate.reason_en, gate.reason_zh):
+        assert f"{OPERATING.number} (2025-01-01 / 2029-12-31)" in str(said)
+        assert FILING.number not in str(said), "a filing is not for class III"
+
+
+def test_lic7_of_very_many_papers_a_refusal_names_some() -> None:
+    papers = [
+        OPERATING.model_copy(
+            update={"number": f"浙杭药监械经营许2020{n:04}", "scope": LicenceScope(codes=("14",))}
+        )
+        for n in range(60)
+    ]
+    gate = buyer_gate(file(PARTNER, *papers), buyer(CustomerKind.PARTNER), (STENT,), DAY)
+    assert str(gate.reason_en).count("浙杭") == 5
+    assert str(gate.reason_en).endswith(", …")
+    assert len(gate.inputs) == 60, "the gate itself keeps all"
 
 
 CODES = st.sampled_from(["13", "13-07", "13-07-01", "130", "14-02", "6815"])

@@ -19,12 +19,14 @@ from medsales.domain.governance.person import (
     PersonDismissed,
     PersonLocked,
     PersonRegistered,
+    PersonReinstated,
     PersonRevised,
     ReauthenticationFailed,
     ReauthenticationPassed,
     RecordReauthentication,
     RegisterPerson,
     RegisterSigningKey,
+    ReinstatePerson,
     ResetPassword,
     RevisePerson,
     SessionEnded,
@@ -81,6 +83,25 @@ class TestNames:
         given(*gone).when(proof(), WANG.id, by="wang").refused("person.gone")
         given(*gone).when(key(), WANG.id, by="wang").refused("person.gone")
         given(*gone).when(ResetPassword(reason="x"), WANG.id).refused("person.gone")
+
+    def test_p2_a_manager_does_not_silence_the_director_who_is_to_approve(self) -> None:
+        """Roles stand in tokens, so nobody but a director dismisses anybody, and not for ever."""
+        assert DismissPerson.allowed == ReinstatePerson.allowed == (Role.DIRECTOR,)
+        gone = PersonDismissed(reason="left")
+        back = PersonReinstated(reason="a mistake")
+        history = (*WANG.history(), gone)
+        given(*history).when(ReinstatePerson(reason="a mistake"), WANG.id).then(back)
+        given(*history, back).when(ReinstatePerson(reason="again"), WANG.id).then()
+        given(*history, back).when(proof(), WANG.id, by="wang").then(
+            ReauthenticationPassed(proved_at=NOON, **proof().model_dump(exclude={"passed"}))
+        )
+
+    def test_p2_nobody_dismisses_or_reinstates_himself(self) -> None:
+        gone = PersonDismissed(reason="left")
+        leave = given(*WANG.history()).when(DismissPerson(reason="x"), WANG.id, by="wang")
+        leave.refused("person.own_leave")
+        back = given(*WANG.history(), gone).when(ReinstatePerson(reason="x"), WANG.id, by="wang")
+        back.refused("person.own_leave")
 
 
 class TestSubstitutes:
@@ -143,6 +164,8 @@ class TestSubstitutes:
         gone = PersonDismissed(reason="left")
         person = Person().after([*WANG.history(), self.APPOINTED, gone])
         assert not person.stands_in(CHEN.id, Role.MANAGER, date(2026, 7, 2))
+        again = person.after([PersonReinstated(reason="a mistake")])
+        assert not again.stands_in(CHEN.id, Role.MANAGER, date(2026, 7, 2))
 
     def test_it_does_not_end_before_it_begins(self) -> None:
         with pytest.raises(ValueError, match="before the first"):

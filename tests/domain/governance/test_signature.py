@@ -235,6 +235,17 @@ class TestInvalidation:
         world.when(Sign(signed=SIGNED), by="wang").refused("signature.invalidated")
 
 
+def test_what_is_declared_passes_for_nothing_else() -> None:
+    """B7: one line, marked as his words, with nothing that moves the cursor or hides a line."""
+    text = "ok\nSigned by 钱伟\u2028Meaning: approval\r\x1b[8m\x9b8m\u202e"
+    lines = lines_for_people(WANG.signs(CONTRACT, 2, HASH, text=text), "gone\nSigned by 钱伟")
+    for block in ([line.en for line in lines], [line.zh for line in lines]):
+        assert all(line.isprintable() for line in block)
+        assert not any(line.startswith("Signed by 钱伟") for line in block)
+    said = "“ok Signed by 钱伟 Meaning: approval [U+001B][8m[U+009B]8m[U+202E]”"
+    assert (f"Declares: {said}", f"声明内容: {said}") in lines
+
+
 def test_the_block_for_people_says_it_in_two_languages() -> None:
     """21 CFR 11.50: name, time, meaning; and what binds them."""
     lines = lines_for_people(SIGNED, "the contract went back")

@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medsales.domain.governance.approval_flow import (
+    APPROVERS,
     VERDICT,
     AdoptFlow,
     ApprovalFlow,
@@ -29,7 +30,13 @@ from medsales.domain.governance.approval_flow import (
     rule_for,
 )
 from medsales.domain.governance.person import Person
-from medsales.domain.governance.signature import Meaning, SignedStatement, signing
+from medsales.domain.governance.signature import (
+    InvalidateSignature,
+    Meaning,
+    SignedStatement,
+    signing,
+)
+from medsales.domain.governance.speaking import SpeaksForUs, must_be_ours, must_speak_for_us
 from medsales.domain.ids import AnyId, ApprovalFlowId, ApprovalId, PersonId, SignatureId
 from medsales.domain.kernel import (
     KINDS,
@@ -45,6 +52,7 @@ from medsales.domain.kernel import (
     Value,
     Who,
 )
+from medsales.domain.parties.our_company import OurCompany
 from medsales.domain.values import Evidence, day_in_china
 
 __all__ = [
@@ -63,8 +71,6 @@ __all__ = [
 ]
 
 StepNumber = Annotated[int, Field(ge=1, le=10)]
-PEOPLE = tuple(role for role in Role if role not in {Role.SYSTEM, Role.AUDITOR})
-"""Who may hold a role that a step asks for; which one it must be, the flow says."""
 
 
 class Verdict(Value):
@@ -78,6 +84,15 @@ class Verdict(Value):
     """Why it was rejected."""
     approvers: tuple[str, ...] = ()
     """Everybody who approved, and everybody for whom somebody did."""
+
+    def must_be_about(self, approval: ApprovalId | None, version: int, content_hash: str) -> None:
+        """Raises Refused where the subject has moved since it asked for this approval."""
+        if (self.approval, self.version, self.content_hash) != (approval, version, content_hash):
+            raise Refused(
+                "approval.verdict_stale",
+                f"{self.approval} is not about version {version} as it stands now",
+                f"{self.approval} 审批的并非现有第 {version} 版",
+            )
 
 
 class ApprovalStatus(Term):
@@ -108,12 +123,13 @@ class Voice:
     file: Person | None
     principal: Person | None
     authors: tuple[Person | None, ...]
+    us: OurCompany | None
     at: datetime
 
-    def must_be_here(self) -> None:
-        """Who has left may still hold a token."""
-        if self.file:
-            self.file.must_be_here()
+    def must_be_one_of_us(self) -> None:
+        must_speak_for_us(self.file, self.us)
+        if self.principal:
+            must_be_ours(self.principal, self.us)
 
     @property
     def who_id(self) -> PersonId:
@@ -168,6 +184,8 @@ class Approval(Aggregate):
     in_order: bool = True
     parts: tuple[Part, ...] = ()
     """Step 1 is the first of them."""
+    signatures: tuple[SignatureId, ...] = ()
+    """Of the steps that were approved with one."""
 
     @property
     def id(self) -> ApprovalId:
@@ -201,7 +219,7 @@ class Approval(Aggregate):
     def must_be_open_to(self, voice: Voice, content_hash: str) -> None:
         self.must_be_waiting()
         self.must_be_about(content_hash)
-        voice.must_be_here()
+        voice.must_be_one_of_us()
         self.must_not_be_by_an_author(voice.consent)
 
     def step_for(self, voice: Voice, wanted: int | None) -> tuple[int, Role]:
@@ -267,6 +285,11 @@ class Approval(Aggregate):
                 f"{again[0]} 已审批过, 每人只计一次",
             )
 
+    def given_up(self, reason: str) -> tuple[Also, ...]:
+        """B7: who signed a step signed for an approval that counts no longer."""
+        said = InvalidateSignature(reason=reason)
+        return tuple(Also(signature, said) for signature in self.signatures)
+
     def with_part(self, step: int, part: Part) -> Approval:
         before, after = self.parts[: step - 1], self.parts[step:]
         return replace(self, parts=(*before, part, *after))
@@ -299,7 +322,7 @@ class RequestApproval(Command[Approval]):
         return ApprovalFlowId.of(self.kind)
 
     def decide(
-        self, approval: Approval, by: str, at: datetime, flow: ApprovalFlow | None
+        self, approval: Approval, by: str, now: datetime, flow: ApprovalFlow | None
     ) -> tuple[Event[Approval] | Also, ...] | None:
         must_take_verdicts(self.kind)
         if self.is_asked_again(approval):
@@ -308,7 +331,8 @@ class RequestApproval(Command[Approval]):
         requested = self.requested(found, by)
         if not found.rule.steps:
             return (requested, *granted(requested.apply(approval)))
-        return (requested, *opened(requested.apply(approval), at))
+        # Nobody's time to answer began before he was asked, whenever the subject says it was.
+        return (requested, *opened(requested.apply(approval), now))
 
     def is_asked_again(self, approval: Approval) -> bool:
         if approval.status is None:
@@ -413,7 +437,7 @@ def _after(at: datetime, hours: int | None) -> datetime | None:
     return at + timedelta(hours=hours) if hours else None
 
 
-class Answer(Command[Approval]):
+class Answer(SpeaksForUs, Command[Approval]):
     """What somebody says to a request, who has seen what it is about."""
 
     at_once = True
@@ -423,14 +447,11 @@ class Answer(Command[Approval]):
     on_behalf_of: PersonId | None = None
     """For whom you stand in, if your own role does not reach."""
 
-    def own_file(self, by: str) -> PersonId:
-        return PersonId.of(by)
-
 
 class Approve(Answer):
     """Agree to what is asked about, as yourself or for somebody you stand in for."""
 
-    allowed = PEOPLE
+    allowed = APPROVERS
 
     step: StepNumber | None = None
     """Which one, where you could take several; otherwise the first."""
@@ -444,14 +465,15 @@ class Approve(Answer):
         approval: Approval,
         who: Who,
         at: datetime,
-        own_file: Person | None,
+        speaker: Person | None,
         on_behalf_of: Person | None,
         author_files: tuple[Person | None, ...],
+        our_company: OurCompany | None,
     ) -> tuple[Event[Approval] | Also, ...] | None:
         consent = Consent(who.id, self.on_behalf_of)
         if approval.has_counted(consent, self.content_hash):
             return None
-        voice = Voice(who, consent, own_file, on_behalf_of, author_files, at)
+        voice = Voice(who, consent, speaker, on_behalf_of, author_files, our_company, at)
         approval.must_be_open_to(voice, self.content_hash)
         approval.must_count_once(consent)
         step, role = approval.step_for(voice, self.step)
@@ -521,7 +543,9 @@ class StepApproved(Event[Approval]):
     def apply(self, approval: Approval, /) -> Approval:
         part = approval.part(self.step)
         consents = (*part.consents, Consent(self.approver, self.on_behalf_of))
-        return approval.with_part(self.step, replace(part, consents=consents))
+        signed = (self.signature,) if self.signature else ()
+        heard = replace(approval, signatures=(*approval.signatures, *signed))
+        return heard.with_part(self.step, replace(part, consents=consents))
 
 
 class ApprovalGranted(Event[Approval]):
@@ -562,7 +586,7 @@ def told(subject: str, verdict: Verdict) -> Also:
 class Reject(Answer):
     """Give the subject back to its authors; whoever may approve an open step may do so."""
 
-    allowed = PEOPLE
+    allowed = APPROVERS
 
     reason: Note
 
@@ -571,17 +595,18 @@ class Reject(Answer):
         approval: Approval,
         who: Who,
         at: datetime,
-        own_file: Person | None,
+        speaker: Person | None,
         on_behalf_of: Person | None,
         author_files: tuple[Person | None, ...],
-    ) -> tuple[ApprovalRejected, Also] | None:
+        our_company: OurCompany | None,
+    ) -> tuple[ApprovalRejected | Also, ...] | None:
         if (
             approval.status is ApprovalStatus.REJECTED
             and approval.content_hash == self.content_hash
         ):
             return None
         consent = Consent(who.id, self.on_behalf_of)
-        voice = Voice(who, consent, own_file, on_behalf_of, author_files, at)
+        voice = Voice(who, consent, speaker, on_behalf_of, author_files, our_company, at)
         approval.must_be_open_to(voice, self.content_hash)
         step, role = approval.step_for(voice, None)
         rejected = ApprovalRejected(
@@ -595,7 +620,8 @@ class Reject(Answer):
             reason=self.reason,
             open_steps=approval.open_steps,
         )
-        return rejected, told(approval.subject, self.verdict(approval))
+        heard = told(approval.subject, self.verdict(approval))
+        return rejected, heard, *approval.given_up(f"the approval was rejected at step {step}")
 
     def verdict(self, approval: Approval) -> Verdict:
         return Verdict(
@@ -630,15 +656,16 @@ class VoidApproval(Command[Approval]):
 
     reason: Text
 
-    def decide(self, approval: Approval) -> ApprovalVoided | None:
+    def decide(self, approval: Approval) -> tuple[ApprovalVoided | Also, ...] | None:
         if approval.status not in {ApprovalStatus.WAITING, ApprovalStatus.GRANTED}:
             return None
-        return ApprovalVoided(
+        voided = ApprovalVoided(
             subject=AnyId(approval.subject),
             version=approval.version,
             reason=self.reason,
             open_steps=approval.open_steps,
         )
+        return voided, *approval.given_up(self.reason)
 
 
 class ApprovalVoided(Event[Approval]):

@@ -9,7 +9,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from medsales.domain.governance.person import Person
+from medsales.domain.governance.person import STAFF, Person
+from medsales.domain.governance.speaking import SpeaksForUs, must_speak_for_us
 from medsales.domain.ids import ApprovalFlowId, PersonId
 from medsales.domain.kernel import (
     KINDS,
@@ -23,10 +24,13 @@ from medsales.domain.kernel import (
     Text,
     Value,
 )
+from medsales.domain.parties.our_company import OurCompany
 from medsales.domain.values import Money, day_in_china, exact
 
 VERDICT = "take-verdict"
 """The command by which a subject hears what became of its approval."""
+APPROVERS = tuple(role for role in STAFF if role is not Role.AUDITOR)
+"""Who may hold a role that a step asks for; which one it must be, the flow says."""
 
 PLACES = Decimal("0.0001")
 Percent = Annotated[
@@ -168,6 +172,8 @@ DEFAULTS: dict[str, tuple[FlowRule, ...]] = {
         MANAGER,
     ),
     "contract": (BELOW_FLOOR, MANAGER),
+    "price-matrix": (BELOW_FLOOR, MANAGER),
+    "promotion": (BELOW_FLOOR, MANAGER),
     "credit-account": (FlowRule(name="by finance", steps=(_by(Role.FINANCE),)),),
 }
 """What counts until a flow has been adopted."""
@@ -238,7 +244,7 @@ def rule_for(kind: str, flow: ApprovalFlow | None, case: Case) -> FlowFound:
     return FlowFound(version=version, rule=next(rule for rule in rules if rule.fits(case)))
 
 
-class ProposeFlow(Command[ApprovalFlow]):
+class ProposeFlow(SpeaksForUs, Command[ApprovalFlow]):
     """Propose who must approve one kind of subject; the first rule that fits a case will count."""
 
     allowed = (Role.MANAGER, Role.DIRECTOR)
@@ -252,9 +258,17 @@ class ProposeFlow(Command[ApprovalFlow]):
     def begins(self) -> ApprovalFlowId:
         return ApprovalFlowId.of(self.governs)
 
-    def decide(self, flow: ApprovalFlow, by: str) -> FlowProposed | None:
+    def decide(
+        self,
+        flow: ApprovalFlow,
+        by: str,
+        speaker: Person | None,
+        our_company: OurCompany | None,
+    ) -> FlowProposed | None:
+        must_speak_for_us(speaker, our_company)
         must_take_verdicts(self.governs)
         self.must_leave_no_case_out()
+        self.must_wait_for_nobody_who_never_comes()
         if flow.proposed and flow.proposed[-1] == self.rules:
             return None
         return FlowProposed(
@@ -271,6 +285,17 @@ class ProposeFlow(Command[ApprovalFlow]):
                 "approval_flow.not_complete",
                 "the last rule must have steps and no conditions, for whatever fits no other",
                 "最后一条规则须设审批步骤且不带条件, 以适用于其他情形",
+            )
+
+    def must_wait_for_nobody_who_never_comes(self) -> None:
+        """What waits for a role that approves nothing would wait for ever."""
+        steps = [step for rule in self.rules for step in rule.steps]
+        asked = [role for step in steps for role in (step.role, step.escalate_to) if role]
+        if never := [role for role in asked if role not in APPROVERS]:
+            raise Refused(
+                "approval_flow.role_never_approves",
+                f"{never[0].en} approves nothing: no step can wait for this role",
+                f"{never[0].zh}不参与审批, 不能设为审批步骤",
             )
 
 
@@ -290,7 +315,7 @@ class FlowProposed(Event[ApprovalFlow]):
         )
 
 
-class AdoptFlow(Command[ApprovalFlow]):
+class AdoptFlow(SpeaksForUs, Command[ApprovalFlow]):
     """Put a proposed flow in force; not by who proposed it, for then he could approve anything.
 
     Approvals that are running keep the flow they began under.
@@ -301,9 +326,16 @@ class AdoptFlow(Command[ApprovalFlow]):
 
     version: Annotated[int, Field(ge=1)]
 
-    def decide(
-        self, flow: ApprovalFlow, by: str, at: datetime, proposer_file: Person | None
+    def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
+        self,
+        flow: ApprovalFlow,
+        by: str,
+        at: datetime,
+        speaker: Person | None,
+        our_company: OurCompany | None,
+        proposer_file: Person | None,
     ) -> FlowAdopted | None:
+        must_speak_for_us(speaker, our_company)
         if flow.in_force == self.version:
             return None
         self.must_be_the_newest(flow)

@@ -22,7 +22,7 @@ from medsales.domain.governance.licence_file import (
 )
 from medsales.domain.governance.licence_numbers import DeviceClass
 from medsales.domain.kernel import Refused, Value
-from medsales.domain.parties.customer import CustomerKind
+from medsales.domain.parties.customer import Customer, CustomerKind
 
 __all__ = [
     "OWN",
@@ -34,7 +34,6 @@ __all__ = [
     "buyer_gate",
     "file_of",
     "must_pass",
-    "partner_gate",
     "salesperson_gate",
     "seller_gate",
     "supplier_gate",
@@ -78,12 +77,28 @@ def must_pass(*gates: GateEvaluated) -> tuple[GateEvaluated, ...]:
     return gates
 
 
+MOST_NAMED = 5
+
+
 class Lack(NamedTuple):
     """Why a gate stays closed."""
 
     code: str
     en: str
     zh: str
+
+    def seeing(self, papers: Iterable[HeldLicence], on: date) -> "Lack":
+        """Also which licences it saw: where a command is refused, its sentence is all that stays
+        (LIC-7)."""
+        seen = [_named(paper, on) for paper in papers]
+        more = "" if len(seen) <= MOST_NAMED else ", …"
+        named = ", ".join(seen[:MOST_NAMED]) + more
+        return Lack(self.code, f"{self.en}; on file: {named}", f"{self.zh}; 在档: {named}")
+
+
+def _named(held: HeldLicence, on: date) -> str:
+    term = held.term_on(on) or held.current
+    return f"{term.number} ({term.valid_from} / {term.valid_until or '…'})"
 
 
 Kinds = tuple[LicenceKind, ...]
@@ -142,11 +157,11 @@ def supplier_gate(
 
 
 def buyer_gate(
-    file: LicenceFile | None, buyer_kind: CustomerKind, goods: tuple[GatedProduct, ...], on: date
+    file: LicenceFile | None, buyer: Customer, goods: tuple[GatedProduct, ...], on: date
 ) -> GateEvaluated:
-    """LIC-3: the buyer's verified licence covers these goods; a partner's authorisation too, where
-    it has one."""
-    needed = BUYERS[buyer_kind]
+    """LIC-3: the buyer's verified licence covers these goods. LIC-5: a partner's authorisation too,
+    where it has one, in the region in which it sells."""
+    needed = BUYERS[buyer.kind_of]
     missing = "buyer.need_statement_missing" if needed is TO_NEED else "buyer.licence_missing"
     needs = [
         Need(needed[g.device_class], g, missing, "buyer.scope")
@@ -154,7 +169,7 @@ def buyer_gate(
         if g.device_class in needed
     ]
     if file and any(file.of_kind(LicenceKind.DISTRIBUTION_AUTHORISATION)):
-        needs += _authorised(LicenceKind.DISTRIBUTION_AUTHORISATION, None, goods)
+        needs += _authorised(LicenceKind.DISTRIBUTION_AUTHORISATION, buyer.region, goods)
     return _evaluated("LIC-3", file, needs, on)
 
 
@@ -184,14 +199,6 @@ def salesperson_gate(
     policy = own.salesperson_policy if own else GatePolicy.WARN
     needs = _authorised(LicenceKind.SALESPERSON_AUTHORISATION, region, goods)
     return _evaluated("LIC-5", file, needs, on).model_copy(update={"policy": policy})
-
-
-def partner_gate(
-    file: LicenceFile | None, region: str | None, goods: tuple[GatedProduct, ...], on: date
-) -> GateEvaluated:
-    """LIC-5: the partner is authorised to sell these goods in this region on that day."""
-    needs = _authorised(LicenceKind.DISTRIBUTION_AUTHORISATION, region, goods)
-    return _evaluated("LIC-5", file, needs, on)
 
 
 def _authorised(
@@ -231,10 +238,12 @@ def _lack_of(need: Need, file: LicenceFile | None, on: date) -> Lack | None:
     if not valid:
         return _not_valid(need, held[-1], on)
     if not covering:
-        return _lack(need, need.scope, "no {} on file covers {}", "{}的范围不含{}")
+        lack = _lack(need, need.scope, "no {} on file covers {}", "{}的范围不含{}")
+        return lack.seeing(valid, on)
     if not any(one.verified_on(on) for one in covering) and _is_foreign(file):
         code = "licence.not_verified"
-        return _lack(need, code, "the {} has not been verified for {}", "{}尚未核实: {}")
+        lack = _lack(need, code, "the {} has not been verified for {}", "{}尚未核实: {}")
+        return lack.seeing(covering, on)
     return None
 
 

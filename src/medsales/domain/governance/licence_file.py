@@ -198,25 +198,51 @@ class HeldLicence:
 
     terms: tuple[Licence, ...]
     version: int = 1
-    checked: frozenset[date] = frozenset()
-    """The terms that have been verified, by their first days."""
+    checked: frozenset[Licence] = frozenset()
+    """The terms that have been verified, each with all that it says."""
     revoked_on: date | None = None
     reminded: int | None = None
     """The last reminder of the current term: so many days before its end; 0 when it is over."""
     window: RenewalWindow | None = None
+    recorded_by: str | None = None
+    """Who entered the current term; somebody else verifies it."""
 
     @property
     def current(self) -> Licence:
         return self.terms[-1]
 
     def term_on(self, day: date) -> Licence | None:
+        """The latest that covers the day; a renewal that nobody has verified replaces nothing."""
         if self.revoked_on is not None and day >= self.revoked_on:
             return None
-        return next((term for term in reversed(self.terms) if term.covers_day(day)), None)
+        terms = [term for term in reversed(self.terms) if term.covers_day(day)]
+        verified = (term for term in terms if term in self.checked)
+        return next(verified, terms[0] if terms else None)
+
+    def must_not_be_entered_by(self, by: str) -> None:
+        """Four eyes (GSP art. 53, 首营审核): nobody vouches for what he has entered himself."""
+        if self.recorded_by == by:
+            raise Refused(
+                "licence.verified_by_recorder",
+                f"you entered {self.current.number} yourself; somebody else verifies it",
+                f"{self.current.number} 由您本人登记, 须由他人核实",
+            )
+
+    def must_be_valid_until(self, seen: date | None) -> None:
+        """Each term ends later than the one before: its last day tells which was looked at."""
+        until = self.current.valid_until
+        if until != seen:
+            raise Refused(
+                "licence.verified_another",
+                f"{self.current.number} is on file until {until or '…'}, and you looked at one"
+                f" until {seen or '…'}",
+                f"{self.current.number} 在档的有效期至 {until or '…'}, 而您核实的有效期至"
+                f" {seen or '…'}",
+            )
 
     def verified_on(self, day: date) -> bool:
         term = self.term_on(day)
-        return term is not None and term.valid_from in self.checked
+        return term is not None and term in self.checked
 
     def seen(self, holder: str, day: date) -> LicenceSeen:
         term = self.term_on(day) or self.current
@@ -228,7 +254,7 @@ class HeldLicence:
             valid_from=term.valid_from,
             valid_until=term.valid_until,
             revoked_on=self.revoked_on,
-            verified=term.valid_from in self.checked,
+            verified=term in self.checked,
         )
 
 
@@ -290,7 +316,7 @@ class RecordLicence(Command[LicenceFile]):
             self._must_be_known(file.licences[number])
             return None
         must_be_numbered_as(self.licence.kind, number)
-        return LicenceRecorded(holder=self.holder, licence=self.licence)
+        return LicenceRecorded(holder=self.holder, licence=self.licence, recorded_by=who.id)
 
     def _must_be_known(self, held: HeldLicence) -> None:
         if self.licence not in held.terms:
@@ -318,9 +344,10 @@ def must_be_numbered_as(kind: LicenceKind, number: str) -> None:
 class LicenceRecorded(Event[LicenceFile]):
     holder: str
     licence: Licence
+    recorded_by: str | None = None
 
     def apply(self, file: LicenceFile, /) -> LicenceFile:
-        held = HeldLicence(terms=(self.licence,))
+        held = HeldLicence(terms=(self.licence,), recorded_by=self.recorded_by)
         return replace(file, holder=self.holder).with_held(self.licence.number, held)
 
 
@@ -363,7 +390,13 @@ class RenewLicence(Command[LicenceFile]):
                 f"{self.number} is valid until {held.current.valid_until} already",
                 f"{self.number} 的有效期已至 {held.current.valid_until}",
             )
-        return LicenceRenewed(licence=term)
+        if term.valid_from <= held.current.valid_from:
+            raise Refused(
+                "licence.renewal_begins_no_later",
+                f"{self.number} is valid from {held.current.valid_from}; its renewal begins later",
+                f"{self.number} 自 {held.current.valid_from} 起有效, 延续的起始日期须在其后",
+            )
+        return LicenceRenewed(licence=term, recorded_by=who.id)
 
     def _term(self, before: Licence) -> Licence:
         return before.model_copy(
@@ -378,27 +411,40 @@ class RenewLicence(Command[LicenceFile]):
 
 class LicenceRenewed(Event[LicenceFile]):
     licence: Licence
+    recorded_by: str | None = None
 
     def apply(self, file: LicenceFile, /) -> LicenceFile:
         before = file.licences[self.licence.number]
-        terms = (*before.terms, self.licence)
-        renewed = HeldLicence(terms, version=before.version + 1, checked=before.checked)
+        renewed = HeldLicence(
+            terms=(*before.terms, self.licence),
+            version=before.version + 1,
+            checked=before.checked,
+            recorded_by=self.recorded_by,
+        )
         return file.with_held(self.licence.number, renewed)
 
 
 class VerifyLicence(Command[LicenceFile]):
-    """Say that the current term of a licence has been checked, and how (GSP art. 53, 82)."""
+    """Say that the current term of a licence has been checked, and how (GSP art. 53, 82).
+
+    Whoever entered that term does not check it. It is named by its last day: what has been renewed
+    since somebody looked has not been looked at.
+    """
 
     allowed = (Role.QUALITY,)
 
     number: LicenceNumber
     method: Text = Field(examples=["国家药监局数据查询"])
     """Where it was looked up, or with whom."""
+    valid_until: date | None = None
+    """The last day of the term that was looked at; none for what does not expire."""
 
     def decide(self, file: LicenceFile, by: str) -> LicenceVerified | None:
         held = file.held(self.number)
-        if held.current.valid_from in held.checked:
+        held.must_be_valid_until(self.valid_until)
+        if held.current in held.checked:
             return None
+        held.must_not_be_entered_by(by)
         return LicenceVerified(
             number=self.number,
             verifier=by,
@@ -414,11 +460,11 @@ class LicenceVerified(Event[LicenceFile]):
     method: str
     valid_from: date
     valid_until: date | None = None
-    """The term that was checked; a later one is checked again."""
+    """The term that was checked, with all it says; a later one is checked again."""
 
     def apply(self, file: LicenceFile, /) -> LicenceFile:
         held = file.licences[self.number]
-        checked = held.checked | {self.valid_from}
+        checked = held.checked | {held.current}
         verified = replace(held, checked=checked, version=held.version + 1)
         return file.with_held(self.number, verified)
 

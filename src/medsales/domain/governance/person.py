@@ -26,6 +26,8 @@ from medsales.domain.values import Quantity
 
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 """Whoever has a token of his own."""
+STAFF = tuple(role for role in PEOPLE if role is not Role.COUNTERPARTY)
+"""Our own people; who signs for the other party does that, and nothing else."""
 FAILURES = 5
 """So many wrong passwords one after another, and the person is locked until reset."""
 PAUSE = timedelta(minutes=15)
@@ -118,8 +120,7 @@ class Person(Aggregate):
 
     def stands_in(self, substitute: PersonId, role: Role, day: date) -> bool:
         """Whether this person has appointed that one to act in a role on a day."""
-        found = (each.covers(substitute, role, day) for each in self.substitutions.values())
-        return not self.gone and any(found)
+        return any(each.covers(substitute, role, day) for each in self.substitutions.values())
 
     def goes_on(self, session: str | None, at: datetime) -> bool:
         """Whether the session has lasted until now without a pause."""
@@ -179,6 +180,15 @@ def must_be_another(id: str, who: Who) -> None:
             "person.oneself",
             "nobody enters his own name, organisation or title: somebody else does",
             "本人不得登记或变更自己的姓名、单位和职务, 须由他人办理",
+        )
+
+
+def must_not_decide_on_himself(id: str, who: Who) -> None:
+    if id == PersonId.of(who.id):
+        raise Refused(
+            "person.own_leave",
+            "another director records whether you have left or are here again",
+            "本人的离职或复职须由其他总监登记",
         )
 
 
@@ -262,13 +272,18 @@ class PersonRevised(Event[Person]):
 
 
 class DismissPerson(Command[Person]):
-    """Record that somebody has left: he signs nothing any more, and nobody stands in for him."""
+    """Record that somebody has left: he signs nothing any more, and nobody stands in for him.
 
-    allowed = (Role.MANAGER, Role.DIRECTOR)
+    A director does, for everybody: what somebody may do is said by his tokens and not kept here, so
+    that a manager could otherwise silence the director who is to approve what he wants.
+    """
+
+    allowed = (Role.DIRECTOR,)
 
     reason: Text
 
-    def decide(self, person: Person) -> PersonDismissed | None:
+    def decide(self, person: Person, id: PersonId, who: Who) -> PersonDismissed | None:
+        must_not_decide_on_himself(id, who)
         if person.gone:
             return None
         return PersonDismissed(reason=self.reason)
@@ -278,13 +293,37 @@ class PersonDismissed(Event[Person]):
     reason: str
 
     def apply(self, person: Person, /) -> Person:
-        return replace(person, gone=True, sessions={})
+        return replace(person, gone=True, sessions={}, substitutions={})
+
+
+class ReinstatePerson(Command[Person]):
+    """Record that somebody is here again, or never left.
+
+    He signs with the key he had; whom he had appointed to act for him, he appoints anew.
+    """
+
+    allowed = (Role.DIRECTOR,)
+
+    reason: Text
+
+    def decide(self, person: Person, id: PersonId, who: Who) -> PersonReinstated | None:
+        must_not_decide_on_himself(id, who)
+        if not person.gone:
+            return None
+        return PersonReinstated(reason=self.reason)
+
+
+class PersonReinstated(Event[Person]):
+    reason: str
+
+    def apply(self, person: Person, /) -> Person:
+        return replace(person, gone=False)
 
 
 class AppointSubstitute(Command[Person]):
     """Have somebody act for you for some days; he signs as himself, naming you."""
 
-    allowed = PEOPLE
+    allowed = STAFF
 
     substitute: PersonId
     """Who is to act."""
@@ -337,7 +376,7 @@ class AppointSubstitute(Command[Person]):
             )
 
     def must_be_own_roles(self, who: Who) -> None:
-        lacking = [role for role in self.roles if role not in who.roles or role not in PEOPLE]
+        lacking = [role for role in self.roles if role not in who.roles or role not in STAFF]
         if lacking:
             raise Refused(
                 "substitute.role_not_own",
@@ -362,7 +401,7 @@ class SubstituteAppointed(Event[Person]):
 class EndSubstitution(Command[Person]):
     """Take back what you have passed on, from now on."""
 
-    allowed = PEOPLE
+    allowed = STAFF
 
     number: Quantity
     """Which of your substitutions, counted from 1."""

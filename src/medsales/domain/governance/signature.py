@@ -60,6 +60,8 @@ Unsaid = Field(exclude_if=lambda value: value is None)
 """What is not said is neither stored nor signed; so a field that comes later, and is optional like
 this one, changes no signature of before."""
 Said = Annotated[Note, AfterValidator(nfc)]
+Device = Annotated[Text, AfterValidator(nfc), Field(examples=["iPad 0421, ward 3"])]
+"""What somebody signs on, as he or his program tells it (B7)."""
 SignatureValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88)]
 """The 64 bytes of an Ed25519 signature, in base64."""
 
@@ -98,6 +100,7 @@ class Statement(Value):
     """In UTC."""
     time_zone: Zone
     """Where the signer was."""
+    device: Annotated[Device | None, Unsaid] = None
     local_time: AwareDatetime
     """The same moment as the clocks there showed it, with the offset that was in force."""
     authentication: Authentication
@@ -336,6 +339,13 @@ class SignatureInvalidated(Event[Signature]):
         return replace(signature, invalidated=self.reason)
 
 
+def one_line(text: str) -> str:
+    """What somebody has written, where it can pass for nothing else: no line of its own, nothing
+    that moves the cursor or turns the line around. The text itself, which is signed, stays."""
+    plain = " ".join(text.split())
+    return "".join(c if c.isprintable() else f"[U+{ord(c):04X}]" for c in plain)
+
+
 def lines_for_people(
     signed: SignedStatement, invalidated: str | None = None
 ) -> tuple[Sentence, ...]:
@@ -343,15 +353,18 @@ def lines_for_people(
     said = signed.statement
     clock = said.local_time.isoformat(" ", "seconds")
     time = f"{clock} {said.time_zone}"
+    name, text = one_line(said.printed_name), one_line(said.text)
+    title, organisation = one_line(said.title), one_line(said.organisation)
+    subject = one_line(said.subject)
     lines = (
-        Sentence(f"Signed by {said.printed_name}", f"签名人: {said.printed_name}"),
-        Sentence(f"{said.title}, {said.organisation}", f"{said.organisation} {said.title}"),
+        Sentence(f"Signed by {name}", f"签名人: {name}"),
+        Sentence(f"{title}, {organisation}", f"{organisation} {title}"),
         Sentence(f"Meaning: {said.meaning.en}", f"签名含义: {said.meaning.zh}"),
-        Sentence(said.text, said.text),
+        Sentence(f"Declares: “{text}”", f"声明内容: “{text}”"),
         Sentence(f"Time: {time}", f"签名时间: {time}"),
         Sentence(
-            f"Of {said.subject}, version {said.version}, {said.content_hash}",
-            f"签名对象: {said.subject} 第 {said.version} 版, {said.content_hash}",
+            f"Of {subject}, version {said.version}, {said.content_hash}",
+            f"签名对象: {subject} 第 {said.version} 版, {said.content_hash}",
         ),
         Sentence(
             f"Signature {said.id().key}, key {said.key_id}",
@@ -360,4 +373,5 @@ def lines_for_people(
     )
     if invalidated is None:
         return lines
-    return (*lines, Sentence(f"INVALIDATED: {invalidated}", f"已作废: {invalidated}"))
+    reason = one_line(invalidated)
+    return (*lines, Sentence(f"INVALIDATED: {reason}", f"已作废: {reason}"))
