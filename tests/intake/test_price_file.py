@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import zipfile
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,9 +13,10 @@ from openpyxl.styles import numbers
 
 from medsales.domain.parties.customer import CustomerTier, HospitalGrade
 from medsales.domain.terms.price_sheet import PriceKind
-from medsales.intake import tables
+from medsales.intake import limits, unpacking
+from medsales.intake.limits import Unreadable
 from medsales.intake.price_file import PriceFile, read_prices
-from medsales.intake.tables import Unreadable, letter
+from medsales.intake.tables import letter, rows_of
 
 PUMP = "product:06901234567892"
 HEADER = (
@@ -66,13 +68,16 @@ def test_every_column_finds_its_place() -> None:
     assert (cell.exception.until, cell.exception.reason) == (date(2026, 6, 30), "开业支持")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [("", "utf-8"), ("\ufeff", "utf-8"), ("", "gb18030"), ("\ufeff", "gb18030")],
+)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_chinese_headers_and_words_in_what_spreadsheets_write(
-    encoding: str, delimiter: str
+    mark: str, encoding: str, delimiter: str
 ) -> None:
     lines = [
-        "产品,价格,价格类型,客户等级,医院等级,区域",
+        f"{mark}产品,价格,价格类型,客户等级,医院等级,区域",
         f"{PUMP},12000,区域价,甲类客户,三级甲等,华东",
     ]
     data = "\r\n".join(lines).replace(",", delimiter).encode(encoding)
@@ -257,7 +262,7 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbb">]><a>&b;</a>'
         zipped("readme.txt", b"no workbook"),
         zipped("xl/workbook.xml", BOMB),
         sheet(("product", "price"), (PUMP, 1))[:-60],
-        b"product,price\n" + b"x" * tables.FILE,
+        b"product,price\n" + b"x" * limits.FILE,
     ],
 )
 def test_what_is_no_table_is_refused_in_both_languages(data: bytes) -> None:
@@ -269,11 +274,11 @@ def test_what_is_no_table_is_refused_in_both_languages(data: bytes) -> None:
 
 def test_a_bomb_is_not_unpacked() -> None:
     with pytest.raises(Unreadable, match="far larger"):
-        read(zipped("xl/worksheets/sheet1.xml", b"0" * (tables.UNPACKED + 1)))
+        read(zipped("xl/worksheets/sheet1.xml", b"0" * (unpacking.UNPACKED + 1)))
 
 
 def test_a_table_has_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "ROWS", 3)
+    monkeypatch.setattr(limits, "ROWS", 3)
     lines = [f"{PUMP},1,{tier}" for tier in "ABC"]
     assert len(table(*lines[:2]).cells) == 2
     for data in (
@@ -285,6 +290,114 @@ def test_a_table_has_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unreadable, match="over 50 columns"):
         table("," * 50 + "x")
     assert "more than 500 characters" in told(table(f"{PUMP},{'1' * 501},"))[0]
+
+
+# What is small and unpacks to something large -----------------------------------------------------
+
+MAIN = f'xmlns="{unpacking.MAIN}"'
+SHEET = "xl/worksheets/sheet1.xml"
+GOOD = sheet(("product", "price"), (PUMP, 1))
+
+
+def with_part(name: str, content: str | bytes) -> bytes:
+    """A good spreadsheet in which one part is another one."""
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(GOOD)) as good,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for other in {*good.namelist()} - {name}:
+            archive.writestr(other, good.read(other))
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+def with_rows(rows: str, start: str = "", encoding: str = "utf-8") -> bytes:
+    whole = f"{start}<worksheet {MAIN}><sheetData>{rows}</sheetData></worksheet>"
+    return with_part(SHEET, whole.encode(encoding))
+
+
+ENTITY = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]>'
+HOSTILE = {
+    "a line of commas": (b"product,price\n" + b"," * 1_000_000, "row 2 has over 65,536 characters"),
+    "a row of lines": (b"product\n" + b'"\n",' * 200_000, "row 2 has over 65,536 characters"),
+    "a row of cells": (with_rows("<row>" + "<c><v>1</v></c>" * 500_000), "over 50 columns"),
+    "rows of cells": (with_rows(("<row>" + "<c/>" * 700 + "</row>") * 300), "far larger"),
+    "a far row": (with_rows('<row r="1000000000"/>'), "over 100,000 prices"),
+    "a far row, written oddly": (with_rows('<row r="1E9"/>'), "damaged"),
+    "rows backwards": (with_rows('<row r="2"/><row r="1"/>'), "damaged"),
+    "a far column": (with_rows('<row><c r="AAA1"/></row>'), "over 50 columns"),
+    "a word beyond the columns": (with_rows('<row><c r="ZZ1"><v>1</v></c></row>'), "50 columns"),
+    "a row inside a row": (with_rows("<row><row>" + "<v/>" * 200_000), "far larger"),
+    "a deep row": (with_rows("<row>" + "<v>" * 100), "far larger"),
+    "a long word": (with_rows("<row><c><v>" + "1" * 9_000_000), "far larger"),
+    "a long name": (with_rows('<row><c r="' + "1" * 9_000_000), "far larger"),
+    "many texts": (
+        with_part("xl/texts.xml", f"<sst {MAIN}>" + "<si><t>a</t></si>" * 30_000),
+        "far larger",
+    ),
+    "an entity": (with_rows("<row/>", f"<!--{'x' * 2000}-->{ENTITY}"), "damaged"),
+    "an entity in UTF-16": (with_rows("<row/>", ENTITY, "utf-16"), "damaged"),
+}
+
+
+@pytest.mark.parametrize(("data", "why"), HOSTILE.values(), ids=HOSTILE)
+def test_what_unpacks_to_more_than_a_price_list_is_refused_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, why: str
+) -> None:
+    """Some of them would take gigabytes: the library holds a row, or a part, as a whole."""
+    monkeypatch.setattr(unpacking, "RATIO", 10**6)
+    monkeypatch.setattr(unpacking, "ELEMENTS", 200_000)
+    monkeypatch.setattr(unpacking, "STRINGS", 20_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreadable, match=why):
+            read(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(data) + 48 * limits.MIB
+
+
+def test_what_is_packed_a_hundred_times_smaller_is_no_price_list() -> None:
+    with pytest.raises(Unreadable, match="far larger"):
+        read(with_rows("<row/>" * 400_000))
+
+
+def test_rows_left_out_and_cells_without_a_word_do_no_harm() -> None:
+    cells = "<c><v>1</v></c>"
+    rows = f'<row r="7">{cells}</row><row r="100001"><c r="A100001"/>{cells}<c r="ZZ100001"/></row>'
+    assert told(read(with_rows(rows)))[0] == "A7 1: there is no column 1; there are " + ", ".join(
+        HEADER.split(",")
+    )
+    found = [(n, len(row)) for n, row in rows_of(with_rows(rows))]
+    assert found == [(7, 1), (100_001, limits.COLUMNS)]
+
+
+@pytest.mark.parametrize("merged", ["C2:C3", "A1:C1"])
+def test_merged_cells_are_refused_for_all_but_the_first_say_nothing_p3(merged: str) -> None:
+    """A region over two rows would make the second a price everywhere."""
+    book = Workbook()
+    active: Any = book.active
+    for row in (("product", "price", "region"), (PUMP, 1, "浙江"), (PUMP, 2, None)):
+        active.append(row)
+    active.merge_cells(merged)
+    file = io.BytesIO()
+    book.save(file)
+    with pytest.raises(Unreadable, match="merged cells") as refusal:
+        read(file.getvalue())
+    assert "合并单元格" in refusal.value.sentence.zh
+
+
+def test_merged_cells_of_another_sheet_do_no_harm() -> None:
+    book = Workbook()
+    active: Any = book.active
+    active.append(("product", "price"))
+    active.append((PUMP, 1))
+    book.create_sheet("notes").merge_cells("A1:B2")
+    file = io.BytesIO()
+    book.save(file)
+    assert len(read(file.getvalue()).cells) == 1
 
 
 @settings(max_examples=150)

@@ -1,6 +1,7 @@
 """A price list from a file: looked at, or written into a new draft, all of it or nothing."""
 
 from datetime import date
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -18,8 +19,8 @@ from medsales.domain.terms.price_matrix import AddCells, DraftVersion, PriceMatr
 from medsales.domain.terms.price_sheet import PriceCell
 from medsales.domain.values import Currency
 from medsales.engine.application import Actor, Ask, Receipt
+from medsales.intake.limits import Unreadable
 from medsales.intake.price_file import PriceFile, RowFault, read_prices, refused
-from medsales.intake.tables import Unreadable
 
 router = APIRouter(tags=["terms"])
 PORTION = 2_500
@@ -130,7 +131,6 @@ def told(found: PriceFile, version: int | None = None, position: int | None = No
 
 
 def faulty(found: PriceFile) -> Trouble:
-    count = len(found.faults) + found.more_faults
     errors = [
         FieldError(field=fault.place, message=f"{fault.name}: {fault.en} / {fault.zh}")
         for fault in found.faults
@@ -138,8 +138,8 @@ def faulty(found: PriceFile) -> Trouble:
     return Trouble(
         422,
         "prices.faulty",
-        f"nothing was imported: {count} faults in {found.rows} rows",
-        f"未导入任何价格: {found.rows} 行中有 {count} 处错误",
+        f"nothing was imported: {found.verdict.en}",
+        f"未导入任何价格: {found.verdict.zh}",
         errors=errors,
     )
 
@@ -161,12 +161,18 @@ def draft_from(
         effective_until=draft.effective_until,
         cells=cells[:PORTION],
     )
-    receipt = company.app.handle(Ask(first, actor, id, key=f"{key}:0"))
+    receipt = company.app.handle(Ask(first, actor, id, key=f"{key}:0", part_of=_hash(cells)))
     number = _number(company, id, receipt)
     for begin in range(PORTION, len(cells), PORTION):
         more = AddCells(version=number, cells=cells[begin : begin + PORTION])
         receipt = company.app.handle(Ask(more, actor, id, key=f"{key}:{begin}"))
     return number, receipt
+
+
+def _hash(cells: tuple[PriceCell, ...]) -> str:
+    """A file that only begins like the one before it is another wish."""
+    lines = (cell.model_dump_json() for cell in cells)
+    return sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _number(company: Company, id: PriceMatrixId, receipt: Receipt) -> int:

@@ -114,18 +114,22 @@ async def place(
 Paging = Annotated[Place, Depends(place)]
 
 
+TIMES: TypeAdapter[datetime] = TypeAdapter(Time)
+"""A question has the same calendar as a command."""
+
+
 def _position_or_time(given: object) -> object:
     if not isinstance(given, str):
         return given
     try:
         if given.isdecimal() and int(given) <= MOST:
             return int(given)
-        moment = datetime.fromisoformat(given)
-        if moment.tzinfo:
-            return moment.astimezone(UTC)
+        return TIMES.validate_python(datetime.fromisoformat(given))
     except (ValueError, OverflowError):
         pass
-    raise ValueError("write a position, or a time with its zone: 2026-01-31T08:30:00Z")
+    raise ValueError(
+        "write a position, or a time with its zone, from 1900 to 9999-12-30: 2026-01-31T08:30:00Z"
+    )
 
 
 PositionOrTime = Annotated[int | datetime, BeforeValidator(_position_or_time)]
@@ -226,15 +230,17 @@ class Reading:
         query: LiteralString,
         scope: Scope | None = None,
         about: str | None = None,
+        *,
+        otherwise: Trouble | None = None,
         **given: Any,
     ) -> T:
-        """The row that the query finds. Raises Trouble 404 when there is none."""
+        """The row that the query finds. Raises Trouble 404, or what is given, if there is none."""
         if self.moment:
             rows = self._past_rows(SQL(query), given, scope or self._read_by(query), about)
         else:
             rows = self._rows(SQL(query), SQL(""), given)
         if not rows:
-            raise Trouble(404, "row.unknown", "there is no such thing", "没有找到")
+            raise otherwise or Trouble(404, "row.unknown", "there is no such thing", "没有找到")
         return kind.model_validate(rows[0])
 
     def page(

@@ -10,7 +10,8 @@ from medsales.domain.ids import CustomerId, ProductId
 from medsales.domain.kernel import Id, Refused, Sentence, Term, Value
 from medsales.domain.parties.customer import CustomerTier, HospitalGrade
 from medsales.domain.terms.price_sheet import PriceCell, PriceKind, faults, faults_together
-from medsales.intake.tables import Unreadable, Written, Wrong, letter, rows_of
+from medsales.intake.limits import Unreadable
+from medsales.intake.tables import Written, Wrong, letter, rows_of
 
 T = TypeVar("T", bound=Term)
 MOST = 1000
@@ -42,6 +43,20 @@ class PriceFile(Value):
     faults: tuple[RowFault, ...]
     more_faults: int = 0
     """That are not told any more."""
+
+    @property
+    def verdict(self) -> Sentence:
+        """How many faults there are, in how many rows."""
+        found = len(self.faults) + self.more_faults
+        return Sentence(
+            f"{counted(found, 'fault')} in {counted(self.rows, 'row')}",
+            f"{self.rows} 行中有 {found} 处错误",
+        )
+
+
+def counted(number: int, what: str) -> str:
+    """`1 fault`, `2 faults`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 # What the columns are called and how they are read ------------------------------------------------

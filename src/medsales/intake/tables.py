@@ -3,26 +3,32 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 from unicodedata import normalize
-from zipfile import BadZipFile, ZipFile
 
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
-from medsales.domain.kernel import Sentence
+from medsales.domain.kernel import Sentence, misleading
+from medsales.intake import limits
+from medsales.intake.limits import (
+    COLUMNS,
+    FILE,
+    LINE,
+    MIB,
+    Unreadable,
+    broken,
+    too_long,
+    too_many_rows,
+    too_wide,
+)
+from medsales.intake.unpacking import must_be_harmless
 
-MIB = 1024 * 1024
-FILE = 16 * MIB
-UNPACKED = 192 * MIB
-"""What a spreadsheet of 100,000 rows needs, several times over; a bomb has no bottom."""
-MEMBERS = 500
-ROWS = 100_001
-COLUMNS = 50
+T = TypeVar("T")
 LONGEST = 500
 """Characters of a cell."""
 DIGITS = 15
@@ -30,14 +36,6 @@ DIGITS = 15
 AMOUNT = re.compile(r"-?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?")
 RAISED = re.compile("[²³¹⁰-₟①-⓿]")
 DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
-
-
-class Unreadable(Exception):
-    """The file as a whole cannot be read; says why in both languages."""
-
-    def __init__(self, en: str, zh: str) -> None:
-        super().__init__(en)
-        self.sentence = Sentence(en, zh)
 
 
 class Wrong(Exception):
@@ -65,7 +63,7 @@ class Written:
         """Raises Wrong for a number: it may have lost its leading zeros."""
         self._must_be_written()
         if isinstance(self.value, str):
-            return normalize("NFC", self.value.strip())
+            return _seen(normalize("NFC", self.value.strip()))
         raise Wrong(
             f"{self.value} is a number or date here; format the cell as text and type it again",
             f"{self.value} 是数值或日期, 请将单元格设为文本格式后重新填写",
@@ -142,6 +140,16 @@ class Written:
             raise Wrong(f"more than {LONGEST} characters stand here", f"内容超过 {LONGEST} 个字符")
 
 
+NOTHING = Written(None)
+
+
+def _seen(text: str) -> str:
+    """Raises Wrong for what shows something else than it holds."""
+    if wrong := misleading(text):
+        raise Wrong(f"this text {wrong.en}", f"此文本{wrong.zh}")
+    return text
+
+
 def rows_of(data: bytes) -> Iterator[tuple[int, list[Written]]]:
     """The rows that say something, with their numbers, of whichever kind of file it is.
 
@@ -151,16 +159,17 @@ def rows_of(data: bytes) -> Iterator[tuple[int, list[Written]]]:
         raise Unreadable(f"the file is over {FILE // MIB} MiB", f"文件超过 {FILE // MIB} MiB")
     read = _sheet(data) if data[:2] == b"PK" else _table(data)
     for number, row in read:
-        if number > ROWS:
-            raise Unreadable(
-                f"the file has over {ROWS - 1:,} prices", f"文件超过 {ROWS - 1:,} 条价格"
-            )
-        if len(row) > COLUMNS and any(not each.empty for each in row[COLUMNS:]):
-            raise Unreadable(
-                f"row {number} has over {COLUMNS} columns", f"第 {number} 行超过 {COLUMNS} 列"
-            )
+        if number > limits.ROWS:
+            raise too_many_rows()
         if any(not each.empty for each in row):
-            yield number, row[:COLUMNS]
+            yield number, row
+
+
+def _fitting(number: int, row: Sequence[T], says: Callable[[T], object]) -> Sequence[T]:
+    """The columns a price list may have. Raises Unreadable where something is said beyond them."""
+    if any(says(part) for part in row[COLUMNS:]):
+        raise too_wide(number)
+    return row[:COLUMNS]
 
 
 def letter(column: int) -> str:
@@ -173,14 +182,35 @@ def letter(column: int) -> str:
 
 def _table(data: bytes) -> Iterator[tuple[int, list[Written]]]:
     text = _decoded(data)
-    first = text[: text.find("\n") + 1] or text
-    delimiter = max(",;\t", key=first.count)
+    first = text[: text.find("\n", 0, LINE) + 1] or text[:LINE]
+    lines = _Lines(text)
     try:
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        for number, line in enumerate(lines, start=1):
-            yield number, [Written(part) for part in line]
+        rows = csv.reader(lines, delimiter=max(",;\t", key=first.count), strict=True)
+        for lines.row, row in enumerate(rows, start=1):
+            lines.read = 0
+            yield lines.row, [Written(part) for part in _fitting(lines.row, row, str.strip)]
     except csv.Error as error:
         raise Unreadable(f"this is no CSV file: {error}", f"文件不是有效的 CSV: {error}") from None
+
+
+class _Lines:
+    """The lines of a text; whoever reads on without end for one row is stopped."""
+
+    def __init__(self, text: str) -> None:
+        self.text = io.StringIO(text, newline="")
+        self.row = self.read = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self.text.readline(LINE + 1)
+        self.read += len(line)
+        if self.read > LINE:
+            raise too_long(self.row + 1)
+        if not line:
+            raise StopIteration
+        return line
 
 
 def _decoded(data: bytes) -> str:
@@ -192,7 +222,8 @@ def _decoded(data: bytes) -> str:
         )
     for encoding in ("utf-8-sig", "gb18030"):
         try:
-            return data.decode(encoding)
+            # GB 18030 may begin with the same mark, and Python leaves it there.
+            return data.decode(encoding).removeprefix("\ufeff")
         except UnicodeDecodeError:
             pass
     raise Unreadable("the file is neither UTF-8 nor GB 18030", "文件编码既非 UTF-8 也非 GB 18030")
@@ -201,27 +232,40 @@ def _decoded(data: bytes) -> str:
 # XLSX ---------------------------------------------------------------------------------------------
 
 
-def _broken() -> Unreadable:
-    return Unreadable("the XLSX file is damaged or protected", "XLSX 文件已损坏或受密码保护")
-
-
 def _sheet(data: bytes) -> Iterator[tuple[int, list[Written]]]:
     """Its first sheet, read as a stream."""
-    _must_be_harmless(data)
+    merged = must_be_harmless(data)
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=False)
-        sheet = book.worksheets[0]
+        sheet: Any = book.worksheets[0]
         sheet.reset_dimensions()
-        for number, row in enumerate(sheet.iter_rows(max_col=COLUMNS + 1), start=1):
-            yield number, [_written(cell) for cell in row]
-            if number > ROWS:
-                return
+        rows = enumerate(sheet.iter_rows(), start=1)
+        inside = sheet._worksheet_path in merged  # noqa: SLF001 - nothing else names the part
     except Exception as error:  # whatever a library of many formats raises for a damaged file
-        raise _broken() from error
+        raise broken() from error
+    if inside:
+        raise Unreadable(
+            "the sheet has merged cells, in which only the first says something:"
+            " split them and fill in each",
+            "工作表含有合并单元格, 其中仅首格有内容: 请取消合并并逐格填写",
+        )
+    while found := _next(rows):
+        number, row = found
+        cells = _fitting(number, row, lambda cell: cell.value not in (None, ""))
+        yield number, [_written(cell) for cell in cells]
+
+
+def _next(rows: Iterator[tuple[int, Any]]) -> tuple[int, Any] | None:
+    try:
+        return next(rows, None)
+    except Exception as error:  # as above
+        raise broken() from error
 
 
 def _written(cell: Any) -> Written:
     value = cell.value
+    if value is None:
+        return NOTHING
     if cell.data_type == "f":
         return Written(value, formula=True)
     if not isinstance(value, str | int | float | date | None):
@@ -240,21 +284,3 @@ def _decimals(form: str) -> int | None:
         return None
     whole = re.search(r"\.([0#?]+)", plain)
     return len(whole[1]) if whole else 0
-
-
-def _must_be_harmless(data: bytes) -> None:
-    """Looks before anything is unpacked. Raises Unreadable."""
-    try:
-        with ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if len(members) > MEMBERS or sum(one.file_size for one in members) > UNPACKED:
-                raise Unreadable(
-                    "the XLSX file is far larger unpacked than a price list is",
-                    "XLSX 文件解压后过大, 不像价格表",
-                )
-            for one in members:
-                with archive.open(one) as part:
-                    if b"<!DOCTYPE" in part.read(1000):
-                        raise _broken()
-    except (BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise _broken() from error
