@@ -52,7 +52,7 @@ class given:  # noqa: N801 - reads as a sentence
         self.history = history
         self.others = {id: tuple(events) for id, events in (others or {}).items()}
 
-    def when(
+    def when(  # noqa: PLR0913 - all but the first are named, and mostly left out
         self,
         command: Command[Any],
         id: str | None = None,
@@ -60,14 +60,18 @@ class given:  # noqa: N801 - reads as a sentence
         by: str = "chen",
         roles: tuple[Role, ...] = tuple(Role),
         at: datetime = NOON,
+        now: datetime | None = None,
     ) -> "Outcome":
-        """Lets the command decide. Without an id, a made-up one of the right kind is used."""
+        """Lets the command decide. Without an id, a made-up one of the right kind is used.
+
+        It is asked at the moment it takes effect, unless another `now` is given.
+        """
         kind = aggregate_of(type(command))
         assert kind is not None
         subject = id or f"{kind.kind}:1"
         try:
             subject = subject_of(command, subject)
-            decision = Decision(self._load(subject), Who(by, by.title(), roles), at)
+            decision = Decision(self._load(subject), Who(by, by.title(), roles), at, now)
             decision.ask(subject, command)
         except Refused as refusal:
             return Outcome(subject, None, refusal)

@@ -96,6 +96,52 @@ def test_control_characters_in_an_id_are_refused(api: Api) -> None:
     assert answer.json()["errors"][0]["field"] == "id"
 
 
+TRICKS = ["\u202egnp.exe", "a\x9b2Jb", "a\u2028b", "\x1b[8m", "\u200b\ufeff", "\u3164"]
+
+
+@pytest.mark.parametrize("text", TRICKS)
+@pytest.mark.parametrize("escaped", [True, False])
+def test_a_text_that_shows_something_else_than_it_holds_is_told_by_field(
+    api: Api, text: str, *, escaped: bool
+) -> None:
+    api.build()
+    for body, field in (
+        ({"remark": text, "toys": [{"name": "a"}]}, "remark"),
+        ({"toys": [{"name": "a"}, {"name": f"{text} " * 2}]}, "toys.1.name"),
+    ):
+        answer = send(api, json.dumps(body, ensure_ascii=escaped).encode())
+        assert (answer.status_code, answer.json()["code"]) == (422, "input.invalid"), answer.text
+        assert {each["field"] for each in answer.json()["errors"]} == {field}
+    item = {"command": "PutToysIn", "id": "toy-box:1", "body": body, "key": "b"}
+    (outcome,) = api.post("/commands", {"items": [item]}).json()["items"]
+    assert (outcome["status"], outcome["problem"]["code"]) == (422, "input.invalid")
+    reason = api.post(PUT + f"?reason={quote(text)}", {})
+    assert [each["field"] for each in reason.json()["errors"]] == ["reason"]
+    assert api.positions() == 1
+
+
+@pytest.mark.parametrize("number", ["Cafe\u0301", "C-1\u200b"])
+def test_a_number_is_written_in_one_way_only(api: Api, number: str) -> None:
+    """Else two customers would have what looks like one number."""
+    api.http.headers.update(api.auth(Role.SALES))
+    body = {"name": "Cafe\u0301", "region": "ZJ", "address": "1 Road", "kind_of": "other"}
+    answer = api.post("/customers/register-customer", {**body, "number": number})
+    assert "number" in {each["field"] for each in answer.json()["errors"]}
+    assert "name" not in {each["field"] for each in answer.json()["errors"]}
+
+
+def test_what_is_spoken_of_may_have_been_named_before_such_rules(api: Api) -> None:
+    """An id in a body, and what a scanner reads, where a control separates two parts."""
+    api.build()
+    body = {"other": "toy-box:\u202e1", "toys": [{"name": "a"}]}
+    assert api.post("/toy-boxes/toy-box:1/pour-toys", body).json()["code"] == "toy-box.unknown"
+    api.http.headers.update(api.auth(Role.WAREHOUSE))
+    udi = "]d20106901234567892\x1d21S1"
+    body = {"udi": udi, "product": "product:x", "warehouse": "warehouse:x"}
+    answer = api.post("/device-units/receive-unit", body)
+    assert answer.json()["code"] != "input.invalid", answer.text
+
+
 def chunks(size: int) -> Iterator[bytes]:
     for _ in range(size // 65536 + 1):
         yield b" " * 65536

@@ -15,12 +15,13 @@ from tests.dealer import CHILDREN, LENS, PRICES, UNION, Dealer
 from medsales.api.auth import issue_token
 from medsales.api.main import create_app
 from medsales.company import Companies, Company, open_company
-from medsales.domain.ids import CreditAccountId, CustomerId, OrderId
+from medsales.domain.governance.approval import Approval
+from medsales.domain.ids import ApprovalId, CreditAccountId, CustomerId, OrderId
 from medsales.domain.kernel import Role
 from medsales.domain.orders.order import Order, OrderStatus
 from medsales.domain.orders.placing import PlaceOrder, WantedLine
 from medsales.domain.terms.credit import AgreeCredit, AgreeGroupLimit, CreditAccount
-from medsales.domain.terms.credit_group import JoinGroup
+from medsales.domain.terms.credit_group import JoinGroup, LeaveGroup
 from medsales.domain.values import Money
 from medsales.settings import Settings
 
@@ -61,6 +62,14 @@ class Shop:
 
         with ThreadPoolExecutor(len(orders)) as pool:
             return list(pool.map(confirm, range(len(orders))))
+
+    def approve(self, account: CreditAccountId, content_hash: str) -> httpx.Response:
+        """Somebody of finance agrees to the first that was asked about an account."""
+        token = issue_token(SECRET, "wei", "Wei 卫", (Role.FINANCE,), company=self.company.name)
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "approve"}
+        path = f"/approvals/{ApprovalId.of(account, '1')}/approve"
+        with httpx.Client(base_url=self.urls[1], timeout=60, headers=headers) as http:
+            return http.post(path, json={"content_hash": content_hash})
 
     def statuses(self, orders: list[OrderId]) -> Counter[OrderStatus | None]:
         return Counter(self.state(order, Order).status for order in orders)
@@ -103,6 +112,30 @@ def test_32_confirmations_against_one_limit_are_confirmed_or_held_and_never_over
     assert set(account.reservations) == confirmed
 
 
+def test_leaving_a_group_while_orders_are_confirmed_loses_and_doubles_nothing_k7(
+    shop: Shop,
+) -> None:
+    """Until the grant the limit of the group counts, after it no more; no member is left over."""
+    wide = Money(amount=1_000_000, currency="CNY")
+    for customer in (UNION, CHILDREN):
+        shop.dealer.tell(AgreeCredit(customer=customer, limit=wide, reason="ok"))
+    shop.dealer.tell(AgreeGroupLimit(limit=LIMIT, reason="ok"), THEIRS)
+    shop.dealer.tell(JoinGroup(head=THEIRS, reason="ok"), OURS)
+    shop.dealer.tell(LeaveGroup(reason="sold"), OURS)
+    asked = shop.state(ApprovalId.of(OURS, "1"), Approval).content_hash
+    orders = [shop.placed(n, UNION) for n in range(MANY)]
+    with ThreadPoolExecutor(1) as pool:
+        agreed = pool.submit(shop.approve, OURS, asked)
+        answers = shop.confirm_all(orders)
+    assert {answer.status_code for answer in (agreed.result(), *answers)} == {200}
+    head, member = shop.state(THEIRS, CreditAccount), shop.state(OURS, CreditAccount)
+    assert (member.head, dict(head.members)) == (None, {})
+    confirmed = {o for o in orders if shop.state(o, Order).status is OrderStatus.CONFIRMED}
+    assert set(member.reservations) == confirmed
+    assert len(confirmed) >= ROOM_FOR
+    assert member.exposure("CNY", TODAY) == len(confirmed) * LENS_PRICE
+
+
 def test_the_limit_of_a_group_holds_over_its_members_k7(shop: Shop) -> None:
     wide = Money(amount=1_000_000, currency="CNY")
     for customer in (UNION, CHILDREN):
@@ -115,4 +148,4 @@ def test_the_limit_of_a_group_holds_over_its_members_k7(shop: Shop) -> None:
     assert shop.statuses(orders)[OrderStatus.CONFIRMED] == ROOM_FOR
     head, member = shop.state(THEIRS, CreditAccount), shop.state(OURS, CreditAccount)
     assert head.group_exposure("CNY", TODAY) == LIMIT.amount
-    assert head.members == {OURS: member.owed}
+    assert dict(head.members) == {OURS: member.owed}

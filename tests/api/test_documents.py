@@ -13,13 +13,14 @@ from tests.api.conftest import Api, Server, new_name
 from tests.dealer import CHEN, GAUZE, PRICES, UNION, Dealer
 
 from medsales.company import open_company
+from medsales.domain.governance.person import RegisterPerson
 from medsales.domain.ids import QuoteId
 from medsales.domain.kernel import Role
 from medsales.domain.parties.customer import ReviseCustomer
 from medsales.domain.parties.our_company import DescribeOurCompany
 from medsales.domain.sales.offer import WantedQuoteLine
 from medsales.domain.sales.quote import (
-    AcceptQuote,
+    DeclineQuote,
     DraftQuote,
     EditQuote,
     IssueQuote,
@@ -29,13 +30,14 @@ from medsales.domain.sales.quote import (
 )
 from medsales.domain.terms.contract import Contract, DraftContract
 from medsales.domain.terms.contract_content import AgreedLine
-from medsales.domain.values import Money
+from medsales.domain.values import Money, day_in_china
 from medsales.engine.application import Ask
 
 QUOTE = QuoteId("quote:Q-1/甲 #1")
 ADDRESS = "/quotes/quote:Q-1%2F%E7%94%B2%20%231/document"
 OURS = "翠鸟医疗"
 LINES = (WantedQuoteLine(product=GAUZE, quantity=100),)
+SOON = day_in_china(datetime.now(UTC)) + timedelta(days=60)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def office(server: Server) -> Iterator[tuple[Api, Dealer, dict[str, int]]]:
             customer=UNION,
             price_matrix=PRICES,
             lines=LINES,
-            valid_until="2099-06-30",
+            valid_until=SOON,
             remarks="<b>报价</b> & 'more' \u202e",
         )
     )
@@ -61,7 +63,7 @@ def office(server: Server) -> Iterator[tuple[Api, Dealer, dict[str, int]]]:
     dealer.tell(DescribeOurCompany(name=OURS, address="杭州"))
     dealer.tell(ReviseQuote(reason="more"), QUOTE)
     more = (WantedQuoteLine(product=GAUZE, quantity=200),)
-    dealer.tell(EditQuote(lines=more, valid_until="2099-06-30"), QUOTE)
+    dealer.tell(EditQuote(lines=more, valid_until=SOON), QUOTE)
     dealer.tell(SubmitQuote(), QUOTE)
     issued["2"] = dealer.tell(IssueQuote(), QUOTE).position
     with httpx.Client(base_url=server.url, timeout=30) as http:
@@ -178,25 +180,81 @@ def test_bad_questions_are_answered_in_sentences(office: tuple[Api, Any, Any]) -
 def test_what_was_told_late_is_not_printed_without_what_it_builds_on(
     office: tuple[Api, Dealer, Any],
 ) -> None:
-    """Issued today, and accepted, as was told later, yesterday."""
+    """Issued today, and declined, as was told later, yesterday."""
     api, dealer, _ = office
     yesterday = datetime.now(UTC) - timedelta(days=1)
     drafted = DraftQuote(
-        number="Q-9", customer=UNION, price_matrix=PRICES, lines=LINES, valid_until="2099-06-30"
+        number="Q-9", customer=UNION, price_matrix=PRICES, lines=LINES, valid_until=SOON
     )
     id = dealer.tell(drafted).id
     for command in (SubmitQuote(), IssueQuote()):
         dealer.tell(command, id)
-    accept = AcceptQuote(
-        version=1,
-        content_hash=dealer.company.app.existing(id, Quote).content_hash,
-        accepted_by="刘主任",
-        evidence="sha256:" + "1e" * 32,
-    )
-    late = Ask(accept, CHEN, id, effective_at=yesterday, reason="forgotten")
+    decline = DeclineQuote(reason="no budget")
+    late = Ask(decline, CHEN, id, effective_at=yesterday, reason="forgotten")
     dealer.company.app.handle(late)
     path = f"/quotes/{id}/document"
     then = api.get(path, effective_at=(yesterday + timedelta(hours=1)).isoformat())
     assert (then.status_code, then.json()["code"]) == (404, "quote.unknown")
     now = api.get(path, effective_at=datetime.now(UTC).isoformat())
     assert now.content == api.get(path).content
+
+
+@pytest.mark.parametrize("what", ["quote", "contract"])
+def test_what_was_changed_in_the_log_is_not_printed_as_it_was_approved(
+    office: tuple[Api, Dealer, Any], what: str
+) -> None:
+    """C1, Q2, B7: the content is hashed again, whoever could write into the table."""
+    api, dealer, _ = office
+    if what == "quote":
+        drafted = DraftQuote(
+            number="Q-7", customer=UNION, price_matrix=PRICES, lines=LINES, valid_until=SOON
+        )
+        id, event = dealer.tell(drafted).id, "QuoteSubmitted"
+        dealer.tell(SubmitQuote(), id)
+    else:
+        line = AgreedLine(
+            product=GAUZE, price=Money(amount="9.00", currency="CNY"), max_quantity=10
+        )
+        contract = DraftContract(
+            number="HT-7",
+            customer=UNION,
+            title="t",
+            lines=(line,),
+            currency="CNY",
+            valid_from="2026-01-01",
+            valid_until="2099-12-31",
+        )
+        id, event = dealer.tell(contract).id, "ContractDrafted"
+    path = f"/{what}s/{id}/document"
+    assert api.get(path, version=1).status_code == 200
+    with dealer.company.database.writing() as db:
+        db.execute("grant update on facts to current_user")
+        db.execute("alter table facts disable trigger user")
+        db.execute(
+            "update facts set state = convert_to(replace(convert_from(state, 'UTF8'), %s, %s),"
+            " 'UTF8') where originator_id = %s and topic = %s",
+            ('"valid_until":"20', '"valid_until":"21', id, event),
+        )
+        db.execute("alter table facts enable trigger user")
+    answer = api.get(path, version=1)
+    assert (answer.status_code, answer.json()["code"]) == (422, "document.content_changed")
+    assert "打印" in answer.json()["sentences"]["zh"]
+
+
+def test_who_signs_for_the_customer_reads_its_papers_and_nothing_else(
+    office: tuple[Api, Dealer, Any],
+) -> None:
+    """B7: an outsider gets a token to sign with; what we know of others and our floors is ours."""
+    api, dealer, _ = office
+    for person, organisation in (("liu", "Union Hospital 协和医院"), ("ma", "Children's 儿童医院")):
+        dealer.tell(
+            RegisterPerson(person=person, name=person, organisation=organisation, title="x")
+        )
+    liu, ma, nobody = (api.auth(Role.COUNTERPARTY, user=user) for user in ("liu", "ma", "nobody"))
+    assert api.http.get(ADDRESS, headers=liu).status_code == 200
+    closed = [(ADDRESS, ma), (ADDRESS, nobody)]
+    closed += [(f"/{path}", liu) for path in ("quotes", "contracts", "tasks", "facts")]
+    closed += [(f"/quotes/{QUOTE}", liu), (f"/price-matrices/{PRICES}/versions", liu)]
+    for path, who in closed:
+        answer = api.http.get(path, headers=who)
+        assert (answer.status_code, answer.json()["code"]) == (403, "role.missing"), path

@@ -166,7 +166,8 @@ def test_tasks_in_the_order_in_which_they_are_due(office: Office) -> None:
 
 def test_a_flow_is_proposed_by_one_and_adopted_by_another(office: Office) -> None:
     assert [rule["name"] for rule in office.get(f"/approval-flows/{FLOW}")["rules"]] == [
-        "by a manager"
+        "below floor",
+        "by a manager",
     ]
     rule = {"name": "twice", "steps": [{"role": "manager", "approvers": 2}]}
     body = {"governs": "price-matrix", "rules": [rule], "reason": "safer"}

@@ -11,6 +11,7 @@ from tests.api.conftest import Api, Server, new_name
 from tests.dealer import GAUZE, LENS, PRICES, UNION, Dealer
 from tests.intake.test_price_file import sheet
 
+from medsales.api import price_import
 from medsales.api.price_import import PORTION
 from medsales.company import open_company
 from medsales.domain.kernel import Role
@@ -106,7 +107,9 @@ def test_a_difference_is_a_table_of_what_was_added_removed_and_changed(
     assert table.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(table.text.removeprefix("\ufeff"))))
     assert [row["change"] for row in rows] == ["changed", "added", "removed"]
-    assert api.get(path, **{"from": 9}).status_code == 404
+    nine = api.get(path, **{"from": 9})
+    assert (nine.status_code, nine.json()["code"]) == (404, "matrix.version_unknown")
+    assert nine.json()["sentences"]["en"] == f"there is no version 9 of {PRICES}"
     assert api.get(path, **{"from": 2}).json()["items"] == []
 
 
@@ -213,7 +216,10 @@ def test_a_file_with_a_fault_is_refused_whole_with_all_faults(dealer: tuple[Deal
     problem = answer.json()
     assert problem["code"] == "prices.faulty"
     assert [error["field"] for error in problem["errors"]] == ["B5", "C5", "B6"]
+    assert problem["sentences"]["en"] == "nothing was imported: 3 faults in 5 rows"
     assert "不是数字" in problem["errors"][0]["message"]
+    one = send(api, f"product,price\n{LENS},x\n", key="one").json()
+    assert one["sentences"]["en"] == "nothing was imported: 1 fault in 1 row"
     assert told.company.log.head() == head
 
 
@@ -253,3 +259,24 @@ def test_a_large_spreadsheet_is_written_in_parts(dealer: tuple[Dealer, Api]) -> 
     assert answer.json()["cells"] == count
     names = [fact.name for fact in told.company.log.streams([PRICES])[PRICES]]
     assert names[-3:] == ["MatrixVersionDrafted", "CellsAdded", "CellsAdded"]
+
+
+def test_a_key_is_for_one_file_even_where_another_begins_alike(
+    dealer: tuple[Dealer, Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was answered with the version of the longer file, as if all were well."""
+    told, api = dealer
+    monkeypatch.setattr(price_import, "PORTION", 2)
+    rows = [f"product:{n:014},{100 + n}" for n in range(5)]
+
+    def file(count: int) -> str:
+        return "\n".join(("product,price", *rows[:count]))
+
+    first = send(api, file(4))
+    assert (first.status_code, first.json()["cells"]) == (200, 4)
+    head = told.company.log.head()
+    for other in (2, 5):
+        answer = send(api, file(other))
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key.reused")
+    assert send(api, file(4)).json() == first.json()
+    assert told.company.log.head() == head

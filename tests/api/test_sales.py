@@ -20,6 +20,7 @@ from medsales.domain.ids import ContractId, OrderId
 from medsales.domain.kernel import Role
 from medsales.domain.orders.cancelling import CancelOrder
 from medsales.domain.parties.customer import ReviseCustomer
+from medsales.domain.parties.our_company import DescribeOurCompany
 from medsales.domain.terms.contract import Contract, DraftContract, SendContract, SubmitContract
 from medsales.domain.terms.contract_content import AgreedLine, Clause
 from medsales.domain.terms.contract_signing import (
@@ -36,13 +37,13 @@ Q1 = "quote:Q-1"
 CONTRACT = ContractId("contract:HT-1")
 LETTER = "sha256:" + "1e" * 32
 TODAY = day_in_china(datetime.now(UTC))
-FAR = TODAY + timedelta(days=365)
+FAR, SOON = TODAY + timedelta(days=365), TODAY + timedelta(days=60)
 DRAFT = {
     "number": "Q-1",
     "customer": UNION,
     "price_matrix": PRICES,
     "lines": [{"product": GAUZE, "quantity": 100}],
-    "valid_until": FAR.isoformat(),
+    "valid_until": SOON.isoformat(),
 }
 ZHAOS_PEN = Pen("zhao", ZHAO.name, role=Role.LEGAL)
 
@@ -121,6 +122,8 @@ class Office:
         approve = Approve(content_hash=self.hash())
         self.dealer.tell(approve, self.state().approval(CONTRACT), by=ZHAO)
         self.dealer.tell(SendContract(), CONTRACT)
+        organisation = ZHAOS_PEN.printed["organisation"]
+        self.dealer.tell(DescribeOurCompany(name=organisation, address="杭州"))
         self.dealer.tell(ZHAOS_PEN.registration())
         for command in ZHAOS_PEN.commands():
             self.dealer.tell(command, ZHAOS_PEN.id, by=ZHAO)
@@ -426,6 +429,31 @@ def test_p7_what_no_longer_counts_is_not_repriced(office: Office) -> None:
     office.dealer.tell(CancelOrder(reason="no need"), OrderId(order))
     office.price("2025-01-01", lens="1000.00", gauze="3.00")
     assert office.get(f"/price-matrices/{PRICES}/versions/2/repricing")["items"] == []
+
+
+def test_p7_a_list_is_settled_line_by_line_or_as_a_whole(office: Office) -> None:
+    """A quote that is withdrawn leaves it; what stays as it is, somebody has decided."""
+    office.issued()
+    orders = [office.dealer.order(f"SO-{n}", (LENS, 1)) for n in range(2)]
+    office.price("2025-01-01", lens="1000.00", gauze="3.00")
+    path, settle = (
+        f"/price-matrices/{PRICES}/{what}" for what in ("versions/2/repricing", "settle-repricing")
+    )
+
+    def listed() -> dict[str, str | None]:
+        return {line["id"]: line["settled"] for line in office.get(path)["items"]}
+
+    def to_do() -> int:
+        return len(office.get("/tasks", kind="reprice")["items"])
+
+    assert listed() == {Q1: None, orders[0]: None, orders[1]: None}
+    office.done(f"/quotes/{Q1}/withdraw-quote", reason="offered anew")
+    office.done(settle, version=2, given=[orders[0]], reason="credited")
+    assert listed() == {orders[0]: "credited", orders[1]: None}
+    assert to_do() == 1
+    office.done(settle, version=2, reason="nobody minds")
+    assert listed() == {orders[0]: "credited", orders[1]: "nobody minds"}
+    assert to_do() == 0
 
 
 def test_p7_an_order_made_of_a_quote_is_listed_with_the_quote(office: Office) -> None:

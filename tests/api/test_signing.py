@@ -151,12 +151,13 @@ def desks(server: Any, post_office: Any, database_url: str) -> Iterator[Desk]:
 def test_a_signature_is_prepared_and_sent_with_the_command_it_belongs_to(desk: Desk) -> None:
     shown = desk.write()
     seen = "sha256:" + "d" * 64
-    prepared = desk.prepare(shown, document=seen)
+    prepared = desk.prepare(shown, document=seen, device="iPad 0421")
     receipt = desk.sign(prepared).json()
     assert receipt["events"] == ["LetterSigned", "Signed"]
     statement = prepared.json()["statement"]
     assert (statement["printed_name"], statement["document"]) == ("王敏", seen)
     assert (statement["title"], statement["role"]) == ("销售经理", "sales")
+    assert statement["device"] == "iPad 0421"
     assert statement["local_time"].endswith("+08:00")
     assert statement["authentication"]["components"] == ["person_id", "password"]
     assert statement["authentication"]["continuous"] is False

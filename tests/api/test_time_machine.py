@@ -28,7 +28,7 @@ from tests.dealer import (
 )
 
 from medsales.company import Company, open_company
-from medsales.domain.governance.approval import Approve
+from medsales.domain.governance.approval import Approve, FlowRule, ProposeFlow, Step
 from medsales.domain.governance.licence_file import (
     Licence,
     RecordLicence,
@@ -92,7 +92,7 @@ from medsales.domain.terms.price_matrix import (
 from medsales.domain.values import Money
 from medsales.engine.application import Actor, Ask, Receipt
 from medsales.engine.log import Selection, facts
-from medsales.engine.projection import fold, write
+from medsales.engine.projection import fold, sql_type, write
 from medsales.testing import Pen
 
 QIAN = Actor("qian", "Qian Wei 钱伟", tuple(Role), "tests")
@@ -195,14 +195,12 @@ class Life:
     happened: Counter[int] = field(default_factory=Counter)
     count: int = 0
 
-    def told(self, command: Command[Any], id: str | None = None) -> Receipt:
+    def told(self, command: Command[Any], id: str | None = None, by: Actor = CHEN) -> Receipt:
         """One of three is told late."""
         late = self.chance.random() < 0.33
         back = self.begun - timedelta(hours=self.chance.randrange(1, 200))
         at, reason = (back, "told late") if late else (None, None)
-        return self.dealer.company.app.handle(
-            Ask(command, CHEN, id, effective_at=at, reason=reason)
-        )
+        return self.dealer.company.app.handle(Ask(command, by, id, effective_at=at, reason=reason))
 
     def step(self) -> None:
         """A sale goes on, or something happens that has not happened for long."""
@@ -398,11 +396,16 @@ class Life:
         )
         some = [
             (RecordLicence(holder=customer, licence=practice), None),
-            (VerifyLicence(number=number, method="nmpa.gov.cn"), file),
+            (
+                VerifyLicence(
+                    number=number, method="nmpa.gov.cn", valid_until=practice.valid_until
+                ),
+                file,
+            ),
             (RevokeLicence(number=number, on="2026-01-01", reason="closed"), file),
         ]
         for command, id in some[: self.chance.randrange(1, 4)]:
-            self.told(command, id)
+            self.told(command, id, by=ZHAO if isinstance(command, VerifyLicence) else CHEN)
 
     def _signed(self) -> None:
         """First Wang signs, as what happened before all of this; later that counts no longer."""
@@ -530,6 +533,79 @@ def test_every_question_that_can_be_asked_of_the_past_is_asked_here(
     silent = {path for path in of_the_past if not any(re.fullmatch(path, one) for one in asked)}
     assert {path for path in silent if "toy" not in path} == set()
     assert len(of_the_past) > 12
+
+
+MOMENTS: list[dict[str, Any]] = [
+    {"as_of": 0},
+    {"recorded_by": 0, "effective_at": "2026-01-01T00:00:00Z"},
+    {"as_of": "9999-12-30T23:59:59Z"},
+    {"effective_at": "9999-12-30T23:59:59Z"},
+]
+"""The first of all and the last of all."""
+NO_MOMENTS = ["9999-12-31T23:59:59Z", "1899-12-31T00:00:00Z"]
+
+
+def test_every_question_has_an_answer_for_the_first_moment_and_the_last(
+    lived: tuple[Api, Witness],
+) -> None:
+    _, witness = lived
+    for path, params in ASKED:
+        today = {name: value for name, value in params.items() if name != "on"}
+        for moment in MOMENTS:
+            answer = witness.http.get(path, params={**today, **moment})
+            assert answer.status_code in {200, 404, 422}, (path, moment, answer.text)
+            # Position 0 is before the first fact: it is no fault to ask about it.
+            assert answer.status_code != 422 or answer.json()["code"] in NOTHING_YET, answer.text
+
+
+def test_a_moment_that_no_calendar_holds_is_told_in_a_sentence(lived: tuple[Api, Witness]) -> None:
+    """A question has the same calendar as a command."""
+    _, witness = lived
+    for path, params in ASKED:
+        for name in ("as_of", "recorded_by", "effective_at"):
+            for moment in NO_MOMENTS:
+                answer = witness.http.get(path, params={**params, name: moment})
+                assert answer.status_code == 422, (path, name, moment, answer.text)
+                assert answer.json()["errors"][0]["field"] == name
+
+
+def test_what_has_changed_can_be_told_of_every_row_of_every_read_model(
+    lived: tuple[Api, Witness],
+) -> None:
+    """Also of columns that hold JSON: `medsales diff` broke off for whoever had one."""
+    api, _ = lived
+    rule = FlowRule(name="all", steps=(Step(role=Role.MANAGER),))
+    api.company.app.handle(Ask(ProposeFlow(governs="quote", rules=(rule,), reason="safer"), WANG))
+    api.company.worker().catch_up()
+    rows = [row for each in api.company.follower.projections.values() for row in each.rows]
+    missing = {
+        (row.table, name)
+        for row in rows
+        for name, info in row.model_fields.items()
+        if holds_json(info.annotation)
+    }
+    assert len(missing) > 3
+    for subject in sorted({fact.subject for fact in every_fact(api.company)}):
+        answer = api.get(f"/subjects/{subject}/diff")
+        assert answer.status_code == 200, (subject, answer.text)
+        for change in answer.json()["rows"]:
+            missing -= {(change["table"], name) for name in {**change["before"], **change["after"]}}
+    assert missing == set()
+
+
+def test_what_is_said_again_in_json_is_no_change(lived: tuple[Api, Witness]) -> None:
+    api, _ = lived
+    log = every_fact(api.company)
+    changed = next(fact for fact in log[::-1] if fact.name == "QuoteIssued")
+    answer = api.get(f"/subjects/{changed.subject}/diff", **{"from": changed.position - 1})
+    assert answer.status_code == 200, answer.text
+    for change in answer.json()["rows"]:
+        same = [name for name, old in change["before"].items() if old == change["after"].get(name)]
+        assert same == [], change["table"]
+
+
+def holds_json(annotation: Any) -> bool:
+    return "jsonb" in sql_type(annotation)
 
 
 def test_a_time_leads_to_the_same_answer_as_its_position(lived: tuple[Api, Witness]) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from tests.cli.conftest import Program
-from tests.dealer import LENS, UNION, Dealer
+from tests.dealer import CHEN, LENS, UNION, Dealer
 
 from medsales.company import Company, open_company
 from medsales.domain.parties.customer import ReviseCustomer
+from medsales.engine.application import Ask
 
 REVISE = ReviseCustomer(name="Union 协和", region="SH", tier="B", address="2 Road")
 
@@ -91,3 +92,29 @@ def test_an_index_that_lacks_the_end_of_the_log_is_told(
         db.execute("update positions set position = position - 1 where name = 'mentions'")
     words = ("facts", "--mentioning", LENS, "--company", company.name)
     assert medsales.refuses(*words).endswith(sentence)
+
+
+def test_a_terminal_takes_no_orders_from_what_was_recorded(
+    medsales: Program, told: tuple[Company, int]
+) -> None:
+    """Facts from before misleading texts were refused are shown by the code of what is in them."""
+    company, begin = told
+    name = "\u202egnp.exe\x9b8m\u2028"
+    asked = Ask(REVISE.model_copy(update={"name": name}), CHEN, UNION)
+    company.app.handle(asked)
+    company.worker().catch_up()
+    here = ("--company", company.name)
+    for words in (
+        ("facts", *here),
+        ("facts", "--mentioning", UNION, *here),
+        ("diff", UNION, "--from", str(begin), *here),
+    ):
+        shown = medsales.says(*words)
+        assert r"\u202egnp.exe\u009b8m\u2028" in shown
+        assert not any(sign in shown for sign in "\u202e\x9b\u2028")
+    change = next(
+        row
+        for row in medsales.json("diff", UNION, "--from", str(begin), *here)["rows"]
+        if row["table"] == "customer_profile"
+    )
+    assert change["after"]["name"] == name, "in JSON it is what it was"

@@ -42,6 +42,12 @@ def test_a_file_becomes_a_draft_once(medsales: Program, company: Company, file: 
     }
 
 
+def test_one_price_is_said_to_be_one(medsales: Program, company: Company, file: Path) -> None:
+    file.write_text(f"product,price\n{LENS},1300\n")
+    words = ("prices", "import", str(file), *FROM, "--company", company.name)
+    assert medsales.says(*words) == "1 price is version 2 of price-matrix:CN, a draft\n"
+
+
 def test_everything_that_is_wrong_is_told_at_once(
     medsales: Program, company: Company, file: Path
 ) -> None:

@@ -107,6 +107,11 @@ def test_two_years_are_lived_and_told(company: Company) -> None:
         "The audit trail of device-unit:",
         "The stock picture",
         "devices on site",
+        "Who approved quote:Q-",
+        "Which price counts today, and why",
+        "signed by 王主任",
+        "is on hold for credit",
+        "Who has something to do",
     ):
         assert part in story
     assert company.follower.verify(list(company.follower.projections)) == []

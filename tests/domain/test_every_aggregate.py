@@ -49,6 +49,7 @@ from medsales.domain.ids import (
 from medsales.domain.kernel import EVENTS, KINDS, Aggregate, Command, Id, Value, aggregate_of
 from medsales.domain.udi import Issuer, Udi
 from medsales.engine.decision import GIVEN, aggregates_needed, parameters
+from medsales.engine.memory import types_of
 from medsales.testing import NOON, Pen, loaded
 
 K = TypeVar("K")
@@ -231,7 +232,7 @@ def _annotation(holder: type, name: str) -> Any:
         return get_type_hints(member.fget)["return"]
     if inspect.isfunction(member):
         return get_type_hints(member)["return"]
-    return get_type_hints(holder, include_extras=True).get(name)
+    return types_of(holder).get(name)
 
 
 def _inside(annotation: Any, kind: type[K]) -> set[type[K]]:

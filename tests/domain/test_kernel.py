@@ -7,9 +7,20 @@ from pydantic import TypeAdapter, ValidationError
 from tests.domain.examples import HANGZHOU, SHIPMENT, SN1, UNION
 
 from medsales.domain.ids import DeviceUnitId, LotId, PartyId, WarehouseId
-from medsales.domain.kernel import EVENTS, KINDS, Command, Key, Refused, Role, Text, dashed
+from medsales.domain.kernel import (
+    EVENTS,
+    KINDS,
+    Command,
+    Key,
+    Refused,
+    Role,
+    Text,
+    dashed,
+    misleading,
+)
 from medsales.domain.stock.device_unit import DeviceUnit, HoldUnit, ReceiveUnit, UnitHeld
 from medsales.domain.stock.warehouse import Warehouse, WarehouseClosed, Zone, ZoneAdded
+from medsales.engine.facts import event_from_json, event_to_json
 
 
 def test_an_id_is_its_kind_and_its_business_key() -> None:
@@ -72,6 +83,42 @@ def test_only_a_beginning_knows_whose_life_it_begins() -> None:
 def test_a_line_for_people_is_short_and_printable(kind: Any, text: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(kind).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a\x1bb", "a\x9bb", "a\x85b", "a\x7fb", "a\rb", "a\u2028b", "a\u2029b"),
+        *("\u202eevil", "\u2066a\u2069", "a\u200e", "\u200fa", "\u061ca"),
+        *("\u200b\u200d\ufeff", "\u3164", "\u2800", "\u0301", "\u3000", " \n"),
+    ],
+)
+def test_a_text_that_shows_something_else_than_it_holds_is_misleading(text: str) -> None:
+    wrong = misleading(text)
+    assert wrong is not None
+    assert wrong.zh != wrong.en
+
+
+@pytest.mark.parametrize(
+    "text", ["", "王敏", "a\tb\nc\r\nd", "𠮷𡃁 ☃ 👩\u200d⚕️ é e\u0301", "\U000323b0", "\u3000a"]
+)
+def test_a_text_that_can_be_read_is_not_misleading(text: str) -> None:
+    assert misleading(text) is None
+
+
+@pytest.mark.parametrize("number", ["Q-1\u200b", "Q\u00ad1", "Caf\u0065\u0301-1"])
+def test_two_numbers_that_look_the_same_are_not_two_ids(number: str) -> None:
+    assert misleading(number, key=True)
+    assert misleading(number) is None
+    assert misleading("Café-1", key=True) is None
+
+
+def test_a_recorded_fact_is_never_judged_by_what_a_text_may_hold_today() -> None:
+    """Otherwise a life with such a text in it could not be read any more."""
+    for text in ("\u202e gnp", "a\x9b31m", "\u200b", "Cafe\u0301"):
+        held = UnitHeld(hold=text, reason=text)
+        assert event_from_json("UnitHeld", event_to_json(held).encode()) == held
+        assert TypeAdapter(DeviceUnitId).validate_python(f"device-unit:{text}").key == text
 
 
 def test_a_refusal_speaks_both_languages() -> None:

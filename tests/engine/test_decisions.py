@@ -216,6 +216,18 @@ def test_an_expected_version_that_is_not_the_current_one_is_stale(
     assert (stale.value.found, coins(town, "purse:ann")) == (1, 10)
 
 
+def test_who_comes_with_an_old_version_is_found_among_the_refusals(town: Company) -> None:
+    """And may ask again under the same key, once he has looked."""
+    with pytest.raises(Stale) as stale:
+        do(town, PutCoins(coins=1), "purse:ann", expected_version=7, key="k")
+    (kept,) = [each for each in commands(town) if each["outcome"] == "refused"]
+    assert (kept["subject"], kept["code"]) == ("purse:ann", "version.stale")
+    assert (kept["en"], kept["zh"]) == stale.value.sentence
+    assert (kept["command"], kept["events"]) == ("PutCoins", [])
+    do(town, PutCoins(coins=1), "purse:ann", expected_version=1, key="k")
+    assert coins(town, "purse:ann") == 11
+
+
 def test_an_expected_version_is_checked_again_when_others_were_faster(
     town: Company, rival: Company, before_append: Callable[..., list[int]]
 ) -> None:

@@ -176,7 +176,9 @@ def belongs_to(process: psutil.Process, folder: Path) -> bool:
 
 
 def initdb_of(home: Path) -> list[psutil.Process]:
-    return [process for process in processes_of(home) if process.name() == "initdb"]
+    """Names are taken as they are listed: a process may be gone when it is asked."""
+    named = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "initdb"]
+    return [process for process in named if belongs_to(process, home)]
 
 
 def run(postgres: EmbeddedPostgres, *statements: str) -> None:

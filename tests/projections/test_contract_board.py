@@ -43,7 +43,9 @@ from medsales.projections.contract_board import (
     template_seen,
 )
 
-TRAINING = Obligation(key="training", description="培训", party=Side.OURS, due=date(2026, 9, 1))
+TRAINING = Obligation(
+    key="training", description="培训", party=Side.OURS, due=date(2026, 9, 1), milestone=True
+)
 PAYING = Obligation(key="deposit", description="保证金", party=Side.THEIRS, due=date(2026, 7, 1))
 
 
@@ -130,9 +132,9 @@ def test_obligations_and_what_is_due_first(town: ContractCompany) -> None:
     town.told(MeetObligation(key="deposit"), CONTRACT)
     (card,) = board(town, customer=UNION, status="active", due_by=TRAINING.due)
     assert (card.obligations_open, card.next_due) == (1, TRAINING.due)
-    assert [(o.obligation, o.met_on) for o in seen(town).obligations] == [
-        ("deposit", BEGIN),
-        ("training", None),
+    assert [(o.obligation, o.met_on, o.milestone) for o in seen(town).obligations] == [
+        ("deposit", BEGIN, False),
+        ("training", None, True),
     ]
 
 

@@ -8,11 +8,13 @@ from tests.dealer import CHEN, LENS, UNION, ZHAO, Dealer
 from medsales.domain.governance.approval import Approve
 from medsales.domain.ids import ApprovalId, CreditAccountId
 from medsales.domain.orders.cancelling import CancelLine
+from medsales.domain.orders.fulfilment import ReturnGoods
 from medsales.domain.orders.holds import ConfirmOrder, ReleaseHold
 from medsales.domain.orders.order import HoldKind
 from medsales.domain.terms.credit import (
     AgreeCredit,
     AgreeGroupLimit,
+    ClearCredit,
     CreditAccount,
     CreditChangeRequested,
     HoldCredit,
@@ -24,6 +26,7 @@ from medsales.domain.terms.credit_exposure import (
     RecordGuarantee,
     RecordInvoice,
     RecordSettlement,
+    ReleaseReservation,
 )
 from medsales.domain.terms.credit_group import JoinGroup, LeaveGroup
 from medsales.domain.values import Money
@@ -40,6 +43,18 @@ WHY = "as agreed"
 
 def cny(amount: str) -> Money:
     return Money(amount=amount, currency="CNY")
+
+
+GUARANTEE = RecordGuarantee(
+    number="G-1", guarantor="ICBC", amount=cny("50"), until=FAR, evidence=RECEIPT
+)
+NOTE = RecordSettlement(
+    invoice="INV-1",
+    means=Means.CREDIT_NOTE,
+    reference="CN-1",
+    amount=cny("1250"),
+    evidence=RECEIPT,
+)
 
 
 def whole(*amounts: Decimal | None) -> list[int]:
@@ -78,10 +93,8 @@ def test_every_part_of_the_exposure_is_shown_k1(dealer: Dealer) -> None:
     pay = RecordSettlement(invoice="INV-1", means=Means.PAYMENT, reference="B-1", amount=cny("625"))
     dealer.tell(pay, ACCOUNT)
     dealer.tell(RecordCash(reference="B-2", amount=cny("100"), evidence=RECEIPT), ACCOUNT)
-    guarantee = RecordGuarantee(
-        number="G-1", guarantor="ICBC", amount=cny("50"), until=FAR, evidence=RECEIPT
-    )
-    dealer.tell(guarantee, ACCOUNT)
+    dealer.tell(GUARANTEE, ACCOUNT)
+    approve(dealer, 1)
     view = seen(dealer)
     (line,) = view.exposures
     parts = (line.confirmed, line.shipped, line.invoiced, line.unapplied_cash, line.guaranteed)
@@ -98,13 +111,11 @@ def test_every_part_of_the_exposure_is_shown_k1(dealer: Dealer) -> None:
 
 def test_a_guarantee_and_an_override_are_judged_by_the_day_k1_k4(dealer: Dealer) -> None:
     agree(dealer, "1000")
-    guarantee = RecordGuarantee(
-        number="G-1", guarantor="ICBC", amount=cny("50"), until=FAR, evidence=RECEIPT
-    )
-    dealer.tell(guarantee, ACCOUNT)
+    dealer.tell(GUARANTEE, ACCOUNT)
     dealer.tell(RequestOverride(amount=cny("500"), until=FAR, reason=WHY), ACCOUNT)
-    assert [wish.matter for wish in seen(dealer).requests] == ["override"]
-    approve(dealer, 1)
+    assert [wish.matter for wish in seen(dealer).requests] == ["guarantee", "override"]
+    for number in (1, 2):
+        approve(dealer, number)
     (then,) = seen(dealer, on=FAR).exposures
     assert whole(then.guaranteed, then.overridden, then.room) == [50, 500, 1550]
     (later,) = seen(dealer, on=date(2100, 1, 1)).exposures
@@ -112,6 +123,70 @@ def test_a_guarantee_and_an_override_are_judged_by_the_day_k1_k4(dealer: Dealer)
     view = seen(dealer)
     assert view.requests == ()
     assert view.overrides[0].approvers == ("zhao",)
+    assert dealer.company.follower.verify(["credit_exposure"]) == []
+
+
+def test_what_waits_for_somebody_is_shown_and_counts_not_yet_k1_k7(dealer: Dealer) -> None:
+    """Whoever is asked sees what he is asked about, and who asked."""
+    agree(dealer, "9000")
+    dealer.tell(AgreeCredit(customer="customer:children", limit=cny("5000"), reason=WHY))
+    dealer.tell(JoinGroup(head=HEAD, reason=WHY), ACCOUNT)
+    billed(dealer)
+    dealer.tell(GUARANTEE, ACCOUNT)
+    dealer.tell(NOTE, ACCOUNT)
+    dealer.tell(LeaveGroup(reason=WHY), ACCOUNT)
+    dealer.tell(HoldCredit(reason="overdue"), ACCOUNT)
+    dealer.tell(ClearCredit(reason="they have promised"), ACCOUNT)
+    waiting = seen(dealer)
+    (line,) = waiting.exposures
+    assert whole(line.invoiced, line.guaranteed, line.exposure) == [1250, 0, 1250]
+    assert (waiting.account.head, waiting.account.status) == (HEAD, "on_hold")
+    guarantee, note, leave, clear = waiting.requests
+    shown = (guarantee.reference, guarantee.guarantor, guarantee.amount, guarantee.until)
+    assert shown == ("G-1", "ICBC", Decimal(50), FAR)
+    assert (note.reference, note.invoice, note.amount) == ("CN-1", "INV-1", Decimal(1250))
+    assert note.evidence == RECEIPT
+    assert (leave.matter, leave.head, leave.requested_by) == ("leave_group", HEAD, "chen")
+    assert (clear.matter, clear.reason) == ("clear", "they have promised")
+    for number in (1, 2, 3, 4):
+        approve(dealer, number)
+    after = seen(dealer)
+    (line,) = after.exposures
+    assert whole(line.invoiced, line.guaranteed, line.exposure) == [0, 50, -50]
+    assert line.exposure == state(dealer).exposure("CNY", TODAY)
+    assert (after.account.head, after.account.status) == (None, "active")
+    assert (after.requests, after.guarantees[0].approvers) == ((), ("zhao",))
+    assert dealer.company.follower.verify(["credit_exposure"]) == []
+
+
+def billed(dealer: Dealer) -> None:
+    order = dealer.order("1", (LENS, 1))
+    unit = dealer.receive("S1")
+    dealer.reserve(order, unit)
+    dealer.dispatch("A", order, unit)
+    dealer.tell(RecordInvoice(number="INV-1", order=order, amount=cny("1250")), ACCOUNT)
+
+
+def test_what_came_back_of_a_part_billed_order_is_shown_as_owed_until_it_is_released_k1_k3(
+    dealer: Dealer,
+) -> None:
+    agree(dealer, "9000")
+    order = dealer.order("1", (LENS, 2))
+    units = [dealer.receive(f"S{n}") for n in range(2)]
+    dealer.reserve(order, *units)
+    dealer.deliver(dealer.dispatch("A", order, *units))
+    dealer.tell(RecordInvoice(number="INV-1", order=order, amount=cny("1250")), ACCOUNT)
+    dealer.tell(ReturnGoods(units=units[:1], reason=WHY), order)
+    dealer.tell(ReleaseReservation(order=order, amount=cny("1250"), reason=WHY), ACCOUNT)
+    waiting = seen(dealer)
+    assert whole(waiting.exposures[0].shipped, waiting.exposures[0].exposure) == [1250, 2500]
+    assert [(wish.matter, wish.reference) for wish in waiting.requests] == [("release", order)]
+    approve(dealer, 1)
+    after = seen(dealer)
+    assert whole(after.exposures[0].shipped, after.exposures[0].exposure) == [0, 1250]
+    assert after.exposures[0].exposure == state(dealer).exposure("CNY", TODAY)
+    assert after.requests == ()
+    assert dealer.company.follower.verify(["credit_exposure", "task_board"]) == []
 
 
 def approve(dealer: Dealer, number: int) -> None:
@@ -164,6 +239,7 @@ def test_the_head_of_a_group_shows_what_its_members_owe_k7(dealer: Dealer) -> No
     assert [(m.member, m.owed) for m in view.members] == [(ACCOUNT, Decimal(2500))]
     assert seen(dealer).account.head == HEAD
     dealer.tell(LeaveGroup(reason=WHY), ACCOUNT)
+    approve(dealer, 1)
     assert seen(dealer, HEAD).members == ()
     assert seen(dealer, HEAD).exposures[0].members_owe == 0
     assert dealer.company.follower.verify(["credit_exposure"]) == []

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from tests.dealer import LENS, Dealer
+from tests.dealer import LENS, ZHAO, Dealer
 from tests.domain.governance.licences import ENDS, LETTER, OPERATING
 
 from medsales.domain.governance.licence_file import (
@@ -20,7 +20,7 @@ from medsales.projections.product_list import product_card
 RENEW = RenewLicence(
     number=OPERATING.number, valid_from=date(2030, 1, 1), valid_until=date(2034, 12, 31)
 )
-VERIFY = VerifyLicence(number=OPERATING.number, method="nmpa.gov.cn")
+VERIFY = VerifyLicence(number=OPERATING.number, method="nmpa.gov.cn", valid_until=ENDS)
 
 
 def ours(dealer: Dealer) -> dict[str, LicenceLine]:
@@ -33,9 +33,9 @@ def ours(dealer: Dealer) -> dict[str, LicenceLine]:
 
 def test_a_line_shows_the_current_term_and_who_checked_it(dealer: Dealer) -> None:
     dealer.tell(RecordLicence(holder="own", licence=OPERATING))
-    dealer.tell(VERIFY, OWN)
+    dealer.tell(VERIFY, OWN, ZHAO)
     line = ours(dealer)[OPERATING.number]
-    assert (line.valid_until, line.verified_by, line.verified_how) == (ENDS, "chen", "nmpa.gov.cn")
+    assert (line.valid_until, line.verified_by, line.verified_how) == (ENDS, "zhao", "nmpa.gov.cn")
     dealer.tell(RENEW, OWN)
     line = ours(dealer)[OPERATING.number]
     assert (line.valid_until, line.verified_by, line.issuer) == (
@@ -84,8 +84,8 @@ def test_a_product_shows_its_family_its_code_and_what_was_revoked(dealer: Dealer
 
 def test_the_rows_equal_the_facts(dealer: Dealer) -> None:
     dealer.tell(RecordLicence(holder="own", licence=OPERATING))
-    for command in (VERIFY, RENEW):
-        dealer.tell(command, OWN)
+    dealer.tell(VERIFY, OWN, ZHAO)
+    dealer.tell(RENEW, OWN)
     dealer.tell(ClassifyProduct(family="lenses"), LENS)
     dealer.catch_up()
     assert dealer.company.follower.verify(["licence_board", "product_list"]) == []

@@ -26,7 +26,7 @@ from medsales.domain.sales.quote import (
     WithdrawQuote,
 )
 from medsales.domain.terms.price_matrix import DraftVersion, PriceCell
-from medsales.domain.values import Money
+from medsales.domain.values import Money, day_in_china
 from medsales.engine.application import Ask
 from medsales.projections.quote_board import QuoteSeen, quote_seen
 
@@ -59,9 +59,9 @@ def approve(dealer: Dealer) -> None:
 
 
 def issued(dealer: Dealer, lines: Any = TEN_OFF) -> Quote:
+    """Approved: it is cheaper than in force, or promises a price without an end for long (Q6)."""
     quoted(dealer, lines)
-    if lines is TEN_OFF:
-        approve(dealer)
+    approve(dealer)
     dealer.tell(IssueQuote(), Q1)
     return state(dealer)
 
@@ -114,7 +114,8 @@ def test_a_version_keeps_its_lines_content_and_what_the_approval_looked_at(
 def test_every_version_stays_with_what_became_of_it(dealer: Dealer) -> None:
     issued(dealer)
     dealer.tell(ReviseQuote(reason="less is enough"), Q1)
-    dealer.tell(EditQuote(lines=AT_LIST, valid_until=LAST_DAY), Q1)
+    soon = day_in_china(dealer.company.app.clock()) + timedelta(days=60)
+    dealer.tell(EditQuote(lines=AT_LIST, valid_until=soon), Q1)
     dealer.tell(SubmitQuote(), Q1)
     first, second = seen(dealer).versions
     assert (first.status, first.reason) == ("superseded", "less is enough")
@@ -200,17 +201,21 @@ def test_q4_without_a_worker_it_is_over_all_the_same(dealer: Dealer) -> None:
         accept(dealer)
 
 
-def test_q4_what_was_accepted_in_time_may_be_told_late(dealer: Dealer) -> None:
-    """Until the timer has rung; afterwards the version is over, and a new quote is due."""
+@pytest.mark.parametrize("before", [timedelta(hours=3), timedelta(days=4000)])
+def test_q4_nothing_is_accepted_at_a_time_of_ones_own_choosing(
+    dealer: Dealer, before: timedelta
+) -> None:
+    """Whether the timer has rung must not decide, nor may it be before the quote was written."""
     quote = issued(dealer)
     dealer.company.app.clock = lambda: MIDNIGHT
     told = AcceptQuote(
         version=1, content_hash=quote.content_hash, accepted_by="刘主任", evidence=LETTER
     )
-    evening = MIDNIGHT - timedelta(hours=3)
-    late = Ask(told, CHEN, Q1, effective_at=evening, reason="the letter came by post")
-    dealer.company.app.handle(late)
-    assert state(dealer).accepted is not None
+    late = Ask(told, CHEN, Q1, effective_at=MIDNIGHT - before, reason="the letter came by post")
+    with pytest.raises(Refused) as refused:
+        dealer.company.app.handle(late)
+    assert refused.value.code == "effective.at_once"
+    assert state(dealer).accepted is None
 
 
 @pytest.mark.parametrize("end", ["accept", "decline", "withdraw", "revise"])

@@ -13,6 +13,7 @@ from tests.projections.test_row_by_row import fact
 from medsales.domain.governance import licence_file as licence
 from medsales.domain.governance.approval import EscalateStep, RemindApprovers, Step
 from medsales.domain.governance.licence_file import Licence, LicenceKind, RenewalWindow
+from medsales.domain.ids import OrderId, QuoteId
 from medsales.domain.kernel import Event, Role, Value
 from medsales.domain.orders import cancelling, holds
 from medsales.domain.orders.holds import Hold
@@ -21,8 +22,18 @@ from medsales.domain.sales import quote
 from medsales.domain.stock import device_unit as unit
 from medsales.domain.stock import product
 from medsales.domain.stock.product import Registration
-from medsales.domain.terms import amendment, contract, contract_life, contract_signing, price_matrix
+from medsales.domain.terms import (
+    amendment,
+    contract,
+    contract_life,
+    contract_signing,
+    credit_exposure,
+    price_matrix,
+    repricing,
+)
 from medsales.domain.terms.contract_content import AmendmentKind, Side
+from medsales.domain.terms.credit_exposure import Ending, Means
+from medsales.domain.values import Money
 from medsales.engine.facts import Fact
 from medsales.engine.projection import fold
 from medsales.projections.task_board import DONE_WHEN, Task, TaskBoard, TaskEnd, TaskKind
@@ -166,6 +177,8 @@ OBLIGATION: dict[str, Any] = {
     "party": Side.OURS,
     "description": "Train the nurses",
 }
+BACK = OrderId("order:SO-1")
+NOTED = credit_exposure.ReturnNoted(order=BACK, amount=Money(amount="800", currency="CNY"))
 HELD = made(holds.OrderHeld, holds=HOLDS[:1])
 RENEWAL = made(contract_signing.AmendmentTookEffect, amendment=AmendmentKind.RENEWAL)
 CHANGE = made(contract_signing.AmendmentTookEffect, amendment=AmendmentKind.CHANGE)
@@ -197,6 +210,7 @@ LIVES: list[tuple[TaskKind, Event[Any], Role | None, list[Event[Any]]]] = [
         Role.SALES,
         [
             NEXT,
+            made(repricing.RepricingSettled, number=2, given=()),
             made(price_matrix.VersionSuspended, number=2),
             made(price_matrix.VersionRevoked, number=2),
         ],
@@ -211,6 +225,15 @@ LIVES: list[tuple[TaskKind, Event[Any], Role | None, list[Event[Any]]]] = [
             made(cancelling.HoldRejected),
             made(cancelling.OrderReopened),
             made(cancelling.OrderCancelled, status=OrderStatus.CANCELLED),
+        ],
+    ),
+    (
+        TaskKind.SETTLE_RETURN,
+        NOTED,
+        Role.FINANCE,
+        [
+            made(credit_exposure.ReservationEnded, order=BACK, why=Ending.RETURNED),
+            made(credit_exposure.InvoiceSettled, order=BACK, means=Means.CREDIT_NOTE),
         ],
     ),
     (
@@ -283,6 +306,18 @@ def test_a_task_is_raised_by_one_fact_and_taken_away_by_another(
 def test_the_kinds_of_tasks_are_all_tried_here() -> None:
     tried = {kind for kind, *_ in LIVES} | {TaskKind.APPROVE, TaskKind.SIGN_CONTRACT}
     assert tried == set(TaskKind) == set(DONE_WHEN)
+
+
+def test_p7_a_quote_that_is_settled_leaves_the_rest_of_the_list_to_do() -> None:
+    one = made(repricing.RepricingSettled, number=2, given=(QuoteId.of("Q-1"),))
+    assert [task.kind for task in after(LATE, one)] == [TaskKind.REPRICE]
+
+
+def test_what_came_back_waits_for_finance_whatever_is_paid_or_cancelled() -> None:
+    paid = made(credit_exposure.InvoiceSettled, order=BACK, means=Means.PAYMENT)
+    cancelled = made(credit_exposure.ReservationEnded, order=BACK, why=Ending.CANCELLED)
+    other = made(credit_exposure.ReservationEnded, order="order:SO-2", why=Ending.RETURNED)
+    assert [task.kind for task in after(NOTED, paid, cancelled, other)] == [TaskKind.SETTLE_RETURN]
 
 
 def test_both_parties_sign_a_contract() -> None:

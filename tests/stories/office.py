@@ -146,9 +146,11 @@ class Office:
     @property
     def liu(self) -> Somebody:
         """The director of the hospital, who signs for it."""
-        return Somebody(self, "liu", "刘院长 Dr Liu", (Role.DIRECTOR,))
+        return Somebody(self, "liu", "刘院长 Dr Liu", (Role.COUNTERPARTY,))
 
     def opens(self) -> None:
+        self.qian.does("/our-companies/describe-our-company", name=OURS, address="杭州")
+        self.qian.does("/our-companies/describe-our-company", name=OURS, address="杭州")
         self._registers_people()
         self._takes_up_goods()
         self._takes_up_the_hospital()
@@ -192,7 +194,7 @@ class Office:
         self.licence("own", "operating_licence", "浙杭食药监械经营许20200001号")
 
     def licence(self, holder: str, kind: str, number: str) -> None:
-        """Recorded, and checked by quality."""
+        """Recorded by a manager, and checked by quality."""
         licence = {
             "kind": kind,
             "number": number,
@@ -200,12 +202,17 @@ class Office:
             "valid_until": day(3000),
             "issuer": "浙江省",
         }
-        file = self.gu.does("/licence-files/record-licence", holder=holder, licence=licence)["id"]
-        verified = {"number": number, "method": "国家药监局数据查询"}
+        file = self.wang.does("/licence-files/record-licence", holder=holder, licence=licence)["id"]
+        verified = {
+            "number": number,
+            "method": "国家药监局数据查询",
+            "valid_until": licence["valid_until"],
+        }
         self.gu.does(f"/licence-files/{file}/verify-licence", **verified)
 
     def _takes_up_the_hospital(self) -> None:
-        self.chen.does(
+        """By a manager, who gives it its tier."""
+        self.wang.does(
             "/customers/register-customer",
             uscc=UNION.partition(":")[2],
             kind_of="hospital",

@@ -25,8 +25,8 @@ UNION = "customer:91330000470003281C"
 class Client:
     """Somebody with every role, who repeats himself only on purpose."""
 
-    def __init__(self, url: str, company: str, *roles: Role) -> None:
-        token = issue_token("s" * 40, "mei", "Mei 梅", roles or tuple(Role), company=company)
+    def __init__(self, url: str, company: str, *roles: Role, user: str = "mei") -> None:
+        token = issue_token("s" * 40, user, "Mei 梅", roles or tuple(Role), company=company)
         self.http = httpx.Client(
             base_url=url, timeout=30, headers={"Authorization": f"Bearer {token}"}
         )
@@ -67,47 +67,50 @@ def server(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
 @pytest.fixture
 def client(server: tuple[str, str]) -> Client:
     client = Client(*server)
-    open_for_business(client)
+    open_for_business(client, Client(*server, user="li"))
     return client
 
 
-def open_for_business(client: Client) -> None:
-    client.done(
-        "/products/register-product",
-        {
-            "di": "06901234567892",
-            "issuer": "gs1",
-            "name": "Lens 人工晶状体",
-            "model": "M1",
-            "registrant": "Maker",
-            "device_class": "III",
-            "tracked_by": "serial",
-            "implantable": True,
-            "packages": [
-                {
-                    "di": "16901234567899",
-                    "level": "box",
-                    "contains": "06901234567892",
-                    "quantity": 5,
-                }
-            ],
-        },
-    )
+THE_LENS = {
+    "di": "06901234567892",
+    "issuer": "gs1",
+    "name": "Lens 人工晶状体",
+    "model": "M1",
+    "registrant": "Maker",
+    "device_class": "III",
+    "tracked_by": "serial",
+    "implantable": True,
+    "packages": [
+        {"di": "16901234567899", "level": "box", "contains": "06901234567892", "quantity": 5}
+    ],
+}
+THE_HOSPITAL = {
+    "uscc": "91330000470003281C",
+    "kind_of": "hospital",
+    "name": "Union 协和医院",
+    "region": "浙江",
+    "tier": "A",
+    "grade": "3A",
+    "address": "2 路",
+}
+
+
+def open_for_business(client: Client, second: Client) -> None:
+    client.done("/products/register-product", THE_LENS)
     certificate = {"number": "国械注准20203160001", "valid_from": "2015-01-01"}
     client.done(f"/products/{LENS}/record-registration", {"registration": certificate})
     client.done("/warehouses/open-warehouse", {"code": "HZ", "name": "杭州", "address": "1 路"})
-    client.done(
-        "/customers/register-customer",
-        {
-            "uscc": "91330000470003281C",
-            "kind_of": "hospital",
-            "name": "Union 协和医院",
-            "region": "浙江",
-            "tier": "A",
-            "grade": "3A",
-            "address": "2 路",
-        },
-    )
+    client.done("/customers/register-customer", THE_HOSPITAL)
+    license_both(client, second)
+    client.done("/price-matrices/open-price-matrix", {"code": "CN", "name": "L", "currency": "CNY"})
+    cells = [{"product": LENS, "price": {"amount": "1250.00", "currency": "CNY"}, "tier": "A"}]
+    draft = {"effective_from": "2024-01-01", "cells": cells}
+    client.done("/price-matrices/price-matrix:CN/draft-version", draft)
+    client.done("/price-matrices/price-matrix:CN/submit-version", {"version": 1})
+
+
+def license_both(client: Client, second: Client) -> None:
+    """Of us and of the hospital; a second person verifies."""
     for holder, kind, number in (
         ("own", "operating_licence", "浙杭食药监械经营许20200001号"),
         (UNION, "practice_licence", "PDY00001-233010217A1001"),
@@ -116,12 +119,7 @@ def open_for_business(client: Client) -> None:
         body = {"holder": holder, "licence": licence}
         file = client.done("/licence-files/record-licence", body)["id"]
         verified = {"number": number, "method": "国家药监局数据查询"}
-        client.done(f"/licence-files/{file}/verify-licence", verified)
-    client.done("/price-matrices/open-price-matrix", {"code": "CN", "name": "L", "currency": "CNY"})
-    cells = [{"product": LENS, "price": {"amount": "1250.00", "currency": "CNY"}, "tier": "A"}]
-    draft = {"effective_from": "2024-01-01", "cells": cells}
-    client.done("/price-matrices/price-matrix:CN/draft-version", draft)
-    client.done("/price-matrices/price-matrix:CN/submit-version", {"version": 1})
+        second.done(f"/licence-files/{file}/verify-licence", verified)
 
 
 def approve(server: tuple[str, str], client: Client) -> None:

@@ -114,6 +114,11 @@ def is_accepted_and_becomes_a_contract(office: Office) -> None:
     content_hash = sent.headers["Medsales-Content-Hash"]
     assert content_hash in printed
     assert "钱伟 Qian Wei" in printed
+    (signed,) = office.qian.asks("/signatures", subject=Q1, signer="person:qian")["items"]
+    for language, said in (("zh", "签名含义: 批准"), ("en", "Meaning: approval")):
+        shown = office.chen.asks(f"/quotes/{Q1}/document", language=language).text
+        assert said in shown, "B7: every rendering shows the signatures of its approval"
+        assert signed["signature"].partition(":")[2] in shown
     office.chen.does(
         f"/quotes/{Q1}/accept-quote",
         version=2,

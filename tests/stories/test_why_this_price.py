@@ -151,6 +151,36 @@ def the_facts_say_the_same_at_home(
     public.verify(b64decode(signed["value"]), rfc8785.dumps(said))
     assert id == f"signature:{sha256(rfc8785.dumps(said)).hexdigest()[:32]}"
     assert {one["id"]: one["genuine"] for one in report["signatures"]}[id] is True
+    assert hashed_by_hand(facts, why["version"]) == why["content_hash"]
+    (approved,) = (
+        each["payload"]
+        for each in facts
+        if (each["subject"], each["event"]) == (why["approval"]["approval"], "StepApproved")
+    )
+    assert (approved["approver"], approved["signature"]) == ("wang", id)
+    assert approved["content_hash"] == why["content_hash"]
+
+
+def hashed_by_hand(facts: list[dict[str, Any]], version: int) -> str:
+    """The hash that was approved and signed, from the prices themselves: that one is 9,500."""
+    (drafted,) = (
+        each["payload"]
+        for each in facts
+        if each["event"] == "MatrixVersionDrafted" and each["payload"]["number"] == version
+    )
+    (cells,) = (
+        each["payload"]["cells"]
+        for each in facts
+        if each["event"] == "SheetWritten" and each["payload"]["version"] == version
+    )
+    assert [cell["price"] for cell in cells] == [yuan("9500.00")]
+    days = {name: drafted[name] for name in ("effective_from", "effective_until")}
+    before = digest({"price_matrix": PRICES, "version": version, **days})
+    return digest({"before": before, "cells": cells})
+
+
+def digest(said: Any) -> str:
+    return f"sha256:{sha256(rfc8785.dumps(said)).hexdigest()}"
 
 
 def what_is_changed_at_home_is_found(folder: Path, key: str) -> None:

@@ -8,9 +8,10 @@ from pydantic import Field, JsonValue
 from pydantic_core import to_json
 
 from medsales.api.auth import Caller
-from medsales.api.commands import KEY, Moment, decoded, must_be_text, public_commands
+from medsales.api.commands import KEY, Moment, decoded, must_be_text, parsed, public_commands
 from medsales.api.limits import BATCH_PATH
 from medsales.api.problems import Problem, Trouble, language, problem, trouble
+from medsales.api.texts import must_be_shown
 from medsales.domain.kernel import PRINTABLE, Aggregate, Command, Note, Value
 from medsales.engine.application import Actor, Answer, Ask, Receipt
 from medsales.logs import note
@@ -112,8 +113,9 @@ def _ask(raw: JsonValue, commands: Commands, actor: Actor) -> Ask | Trouble:
     try:
         must_be_text(raw)
         item = decoded(Item, to_json(raw))
+        must_be_shown("reason", item.reason)
         return Ask(
-            decoded(_known(commands, item.command), to_json(item.body)),
+            parsed(_known(commands, item.command), to_json(item.body)),
             actor,
             item.id,
             key=item.key,

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from medsales.api.auth import BEARER, asking
 from medsales.api.problems import Trouble, invalid, problem, trouble
+from medsales.api.texts import must_be_seen, must_be_shown
 from medsales.domain.kernel import PRINTABLE, Aggregate, Command, Note, Value
 from medsales.engine.application import Actor, Ask, MedSales, Receipt
 from medsales.engine.facts import Draft
@@ -94,6 +95,7 @@ def given(request: Request) -> Given:
         found = Parameters.model_validate(_said_once(request.query_params))
     except ValidationError as error:
         raise trouble(error) from error
+    must_be_shown("reason", found.reason)
     headers = request.headers
     key = "dry-run" if found.dry_run else checked_key(headers.get("Idempotency-Key"))
     version = _expected_version(headers.get("If-Match"))
@@ -269,6 +271,7 @@ def parsed(kind: type[M], body: bytes) -> M:
     message = decoded(kind, body)
     if b"\\u0000" in body:
         must_be_text(from_json(body))
+    must_be_seen(message, body)
     return message
 
 

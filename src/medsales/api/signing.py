@@ -19,6 +19,7 @@ from medsales.api.proving import NewPassword, Password, Proof, Proved, password_
 from medsales.api.reading import POSITION, Asked, Page, Paging, Reading, When, found, reader
 from medsales.domain.governance.person import PEOPLE, Fingerprint, Person
 from medsales.domain.governance.signature import (
+    Device,
     Meaning,
     Said,
     Signature,
@@ -54,6 +55,8 @@ class Preparing(Proof):
     """What you declare."""
     time_zone: Zone
     """Where you are."""
+    device: Device | None = None
+    """What you sign on, if you want to say so."""
     role: Role | None = None
     """As what you sign; the first of your roles if none is given."""
 
@@ -90,6 +93,7 @@ def _statement(given: Preparing, who: Proved, role: Role, local: datetime) -> St
         organisation=who.person.organisation,
         executed_at=local.astimezone(UTC),
         time_zone=given.time_zone,
+        device=given.device,
         local_time=local,
         authentication=who.how,
         key_id=who.person.key,

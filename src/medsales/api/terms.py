@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from medsales.api.auth import Caller
 from medsales.api.commands import SubjectId
-from medsales.api.problems import invalid
+from medsales.api.problems import Trouble, invalid
 from medsales.api.reading import POSITION, Asked, Page, Paging, Place, Reading, found, reader
 from medsales.company import Company
 from medsales.domain.ids import CustomerId, PriceMatrixId, ProductId
@@ -154,7 +154,10 @@ def difference(
 ) -> Any:
     """What a version says otherwise than another one: a line per cell, also as one CSV table."""
     for version in (before, number):
-        prices.one(PriceVersion, VERSION, VERSIONS, id, matrix=id, number=version)
+        otherwise = _no_version(id, version)
+        prices.one(
+            PriceVersion, VERSION, VERSIONS, id, otherwise=otherwise, matrix=id, number=version
+        )
     pages = _differences(prices, id, before, number)
     if format == "json":
         return pages(paging)
@@ -164,6 +167,15 @@ def difference(
         _as_csv(first, pages),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": name, POSITION: str(first.position)},
+    )
+
+
+def _no_version(id: str, number: int) -> Trouble:
+    return Trouble(
+        404,
+        "matrix.version_unknown",
+        f"there is no version {number} of {id}",
+        f"{id} 没有第 {number} 版",
     )
 
 

@@ -46,9 +46,10 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        from medsales.audit.terminal import showable
         from medsales.cli.failures import sentence
 
-        typer.echo(f"medsales: {sentence(error)}", err=True)
+        typer.echo(f"medsales: {showable(sentence(error))}", err=True)
         sys.exit(1)
 
 

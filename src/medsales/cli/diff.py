@@ -9,6 +9,7 @@ from rich.text import Text
 
 from medsales.api.problems import Trouble
 from medsales.api.subjects import Difference, FactTold, difference
+from medsales.audit.terminal import showable
 from medsales.cli.failures import Failed
 from medsales.cli.opening import OUT, opened
 from medsales.cli.reading import indexed
@@ -36,7 +37,7 @@ def diff(
         except Trouble as error:
             raise Failed(getattr(error.sentence, language)) from error
     if json:
-        typer.echo(found.model_dump_json(indent=2))
+        typer.echo(showable(found.model_dump_json(indent=2)))
     else:
         _tell(found, language)
 

@@ -1,18 +1,32 @@
 """Opens what a command works on, and closes it whatever happens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
+from medsales.audit.terminal import showable
 from medsales.company import Companies, Company, sealing, storage
 from medsales.engine import schema
 from medsales.engine.database import schema_of
 from medsales.settings import Settings
 
 DEFAULT = "default"
-OUT = Console(highlight=False, soft_wrap=True)
-ERR = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+class Terminal(Console):
+    """Whatever a text holds, a terminal takes no orders from it."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(showable(part.text), part.style)
+
+
+OUT = Terminal(highlight=False, soft_wrap=True)
+ERR = Terminal(highlight=False, soft_wrap=True, stderr=True)
 
 
 @contextmanager

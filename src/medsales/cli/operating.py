@@ -7,11 +7,12 @@ import typer
 
 from medsales.api.auth import issue_token
 from medsales.cli.opening import ERR, OUT, founded, opened_companies
+from medsales.domain.governance.person import STAFF
 from medsales.domain.kernel import Role
 from medsales.engine.database import schema_of
 from medsales.settings import Settings
 
-PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
+PEOPLE = STAFF
 
 
 def add_company(name: str) -> None:

@@ -15,7 +15,7 @@ from medsales.domain.ids import PriceMatrixId
 from medsales.domain.kernel import Role
 from medsales.domain.terms.price_matrix import PriceMatrix
 from medsales.engine.application import Actor
-from medsales.intake.price_file import PriceFile
+from medsales.intake.price_file import PriceFile, counted
 
 SPEAKER: TypeAdapter[str] = TypeAdapter(Speaker)
 
@@ -46,7 +46,9 @@ def take_in(  # noqa: PLR0913 - as many as the command has
     if json:
         OUT.print_json(told(prices, version, receipt.position).model_dump_json())
     else:
-        OUT.print(f"{len(prices.cells):,} prices are version {version} of {matrix}, a draft")
+        are = "is" if len(prices.cells) == 1 else "are"
+        written = f"{counted(len(prices.cells), 'price')} {are} version {version} of {matrix}"
+        OUT.print(f"{written}, a draft", markup=False)
 
 
 def _tell(file: Path, prices: PriceFile, *, json: bool) -> None:
@@ -55,10 +57,9 @@ def _tell(file: Path, prices: PriceFile, *, json: bool) -> None:
     for fault in () if json else prices.faults:
         OUT.print(f"{fault.place}  {fault.name}: {fault.en} / {fault.zh}", markup=False)
     if prices.faults:
-        count = len(prices.faults) + prices.more_faults
-        raise Failed(f"{file}: {count} faults in {prices.rows:,} rows; nothing was imported")
+        raise Failed(f"{file}: {prices.verdict.en}; nothing was imported")
     if not json:
-        ERR.print(f"{len(prices.cells):,} prices could be imported; nothing is written")
+        ERR.print(f"{counted(len(prices.cells), 'price')} could be imported; nothing is written")
 
 
 def _actor(user: str | None) -> Actor:

@@ -119,13 +119,13 @@ def dealer(app: MedSales) -> Dealer:
 
 
 def opening(dealer: Dealer, products: Source, hospitals: Source) -> Iterator[Step]:
-    """Products with their certificates, customers, warehouses."""
+    """Products with their certificates, customers in the tier a manager gives them, warehouses."""
     for record, commands in products.commands:
         product = commands[0].begins()
         for command in commands:
             yield Step(command, QIAN, dealer.day(0), product, record)
     for record, (command,) in hospitals.commands:
-        yield Step(command, LIN, dealer.day(0), record=record)
+        yield Step(command, ZHAO, dealer.day(0), record=record)
     for code, name in ((WAREHOUSES[0], "杭州一号库"), (WAREHOUSES[1], "New York")):
         key = code.partition(":")[2]
         yield Step(OpenWarehouse(code=key, name=name, address=name), WU, dealer.day(0))

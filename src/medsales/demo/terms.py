@@ -85,6 +85,7 @@ XU = Actor("xu", "Xu Fa 徐法", (Role.LEGAL,), "demo")
 PIECES, CALLED_OFF = 10, 6
 DISCOUNTS = (Decimal(25), Decimal(30))
 """The first offer, and the one the hospital made of it; the floor is at 80 percent of the list."""
+OURS = "Demo 示例医疗器械有限公司"
 LETTER = "sha256:" + "5e" * 32
 BELOW_FLOOR = (
     FlowRule(
@@ -168,7 +169,7 @@ def set_rules(deal: Deal) -> None:
     """Who approves what is proposed by one and adopted by another; finance agrees a limit."""
     if deal.app.load(TEMPLATE).version > 0:
         return
-    us = DescribeOurCompany(name="Demo 示例医疗器械有限公司", address="杭州 Hangzhou")
+    us = DescribeOurCompany(name=OURS, address="杭州 Hangzhou")
     deal.tell(ZHAO, us)
     licence = Licence(
         kind=LicenceKind.BUSINESS,
@@ -260,7 +261,7 @@ def signed_by(
         components=tuple(Component), method="demo", session=name[:16], continuous=False, at=at
     )
     himself = Actor(who.id, who.name, (Role.SYSTEM,), who.client)
-    person = RegisterPerson(person=who.id, name=who.name, organisation="Demo 示例", title="总监")
+    person = RegisterPerson(person=who.id, name=who.name, organisation=OURS, title="总监")
     deal.tell(ZHAO, person)
     proved = RecordReauthentication(**how.model_dump(exclude={"at"}), passed=True)
     register = RegisterSigningKey(
@@ -280,7 +281,7 @@ def signed_by(
         printed_name=who.name,
         title="总监",
         role=who.roles[0],
-        organisation="Demo 示例",
+        organisation=OURS,
         executed_at=at,
         time_zone="Asia/Shanghai",
         local_time=at.astimezone(CHINA),

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from unicodedata import category, is_normalized
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic import StringConstraints as Strings
@@ -22,9 +23,8 @@ Text = Annotated[
     str, Strings(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE)
 ]
 """One line for people: 1 to 200 characters, no control characters."""
-Key = Annotated[
-    str, Strings(strip_whitespace=True, min_length=1, max_length=100, pattern=PRINTABLE)
-]
+KEY_FORM = Strings(strip_whitespace=True, min_length=1, max_length=100, pattern=PRINTABLE)
+Key = Annotated[str, KEY_FORM]
 """A number or code that the business gives; it becomes part of an id."""
 Note = Annotated[str, Strings(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 """Some paragraphs for people: 1 to 4,000 characters."""
@@ -38,6 +38,36 @@ class Sentence(NamedTuple):
 
     en: str
     zh: str
+
+
+MISLEADING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Controls but tabs and ends of lines, other ends of lines, and marks that turn a line around."""
+NOTHING_SEEN = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
+BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+def misleading(text: str, *, key: bool = False) -> Sentence | None:
+    """What is wrong with a text that shows people something else than it holds.
+
+    For what is said from outside. What is recorded already is never judged by it: types have
+    patterns that old facts keep to, and this may grow.
+    """
+    if found := MISLEADING.search(text.replace("\r\n", "\n")):
+        code = f"U+{ord(found[0]):04X}"
+        return Sentence(f"must not hold the control character {code}", f"不得含有控制字符 {code}")
+    if text and all(category(c) in NOTHING_SEEN or c in BLANK_LETTERS for c in text):
+        return Sentence("shows nothing that can be read", "没有可见的内容")
+    return _no_key(text) if key else None
+
+
+def _no_key(text: str) -> Sentence | None:
+    """Two numbers that look the same would be two ids."""
+    if unseen := next((c for c in text if category(c) == "Cf"), None):
+        code = f"U+{ord(unseen):04X}"
+        return Sentence(f"must not hold {code}, which is not seen", f"不得含有不可见字符 {code}")
+    if not is_normalized("NFC", text):
+        return Sentence("must be in Unicode's composed form, NFC", "须采用 Unicode 组合形式 (NFC)")
+    return None
 
 
 class Refused(Exception):
@@ -77,6 +107,7 @@ class Role(Term):
     FINANCE = "finance", "财务"
     LEGAL = "legal", "法务"
     AUDITOR = "auditor", "审计"
+    COUNTERPARTY = "counterparty", "对方签署人"
     SYSTEM = "system", "系统"
 
 

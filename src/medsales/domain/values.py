@@ -30,8 +30,9 @@ class Money(Value):
 
     amount: Annotated[
         Decimal,
-        BeforeValidator(exact),
+        # Beside the type, so that pydantic counts the digits itself, which is quicker.
         Field(max_digits=18, decimal_places=4, examples=["1250.00"]),
+        BeforeValidator(exact),
     ]
     currency: Currency
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from opentelemetry.context import Context
 
-from medsales.domain.kernel import Aggregate, Command, Refused, Role, Value, Who
+from medsales.domain.kernel import Aggregate, Command, Refused, Role, Sentence, Value, Who
 from medsales.engine.committer import Committer
 from medsales.engine.decision import Decision, Loaded, first_reads, subject_of, unknown
 from medsales.engine.facts import Draft, Envelope
@@ -32,7 +32,7 @@ A = TypeVar("A", bound=Aggregate)
 
 
 class NotDecided(Exception):
-    """The command got no answer from the business rules; nothing was written."""
+    """The command got no answer from the business rules; nothing happened."""
 
 
 class Stale(NotDecided):
@@ -41,6 +41,7 @@ class Stale(NotDecided):
     def __init__(self, subject: str, expected: int, found: int) -> None:
         super().__init__(f"{subject} is at version {found}, not {expected}")
         self.found = found
+        self.sentence = Sentence(str(self), f"当前版本为 {found}，与所给版本不符")
 
 
 class KeyReused(NotDecided):
@@ -79,6 +80,8 @@ class Ask:
     reason: str | None = None
     cause: int | None = None
     correlation: str = ""
+    part_of: str = ""
+    """The hash of what this is a part of, and alone does not tell: another whole, another wish."""
     trace: Context | None = field(default_factory=here, compare=False, repr=False)
     """The span of whoever asks, for the thread that decides."""
 
@@ -94,6 +97,7 @@ class Ask:
             body,
             str(self.effective_at),
             self.reason or "",
+            *([self.part_of] if self.part_of else []),
         )
         return sha256("\n".join(parts).encode()).hexdigest()
 
@@ -200,6 +204,7 @@ class MedSales:
             with undisturbed():
                 answers = self._answers(asks)
             answers |= self._repeated(asks, answers)
+            self._keep_stale(asks, answers)
         except Exception:
             # Nobody knows what was written.
             self.memory.clear()
@@ -262,6 +267,15 @@ class MedSales:
         stale = [n for n, answer in answers.items() if isinstance(answer, Stale)]
         return {n: before for n in stale if (before := self._answered_before(asks[n]))}
 
+    def _keep_stale(self, asks: Mapping[int, Ask], answers: Mapping[int, Answer]) -> None:
+        """Who would have written over somebody else's work is found among the refusals.
+
+        Under a key of its own: he may look again and ask with the same key.
+        """
+        stale = [_noted(asks[n], error) for n, error in answers.items() if isinstance(error, Stale)]
+        if stale:
+            self.log.append(stale)
+
     def _answered_before(self, ask: Ask) -> Answer | None:
         found = self.log.entry(ask.actor.client, ask.key)
         if found is None:
@@ -304,6 +318,19 @@ class MedSales:
         except Refused as refused:
             return decision, refused
         return decision, None
+
+
+def _noted(ask: Ask, stale: Stale) -> Request:
+    subject, body = subject_of(ask.command, ask.id), ask.body()
+    return Request(
+        subject=subject,
+        version=stale.found,
+        envelope=replace(ask, key=str(uuid4())).envelope(),
+        fingerprint=ask.fingerprint(subject, body),
+        guards={},
+        body=body,
+        refusal=("version.stale", stale.sentence),
+    )
 
 
 def _left(asks: Mapping[int, Ask], answers: Mapping[int, Answer]) -> dict[int, Ask]:

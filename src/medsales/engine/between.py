@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg.rows import tuple_row
 from psycopg.sql import SQL
+from psycopg.types.json import Jsonb
 
 from medsales.engine.database import Db
 from medsales.engine.facts import STORED, Fact, fact_from_row
@@ -102,6 +103,11 @@ def _columns(row: type[Row], change: Change | None) -> dict[str, Any]:
     """The row that a change leaves, without its key."""
     batch: Batch = {row: {}} if change is None else {row: {change.key: change}}
     for line in lines(row, batch[row]):
-        whole = dict(zip(row.model_fields, line, strict=True))
+        whole = dict(zip(row.model_fields, map(_plain, line), strict=True))
         return {column: value for column, value in whole.items() if column not in row.key}
     return {}
+
+
+def _plain(value: Any) -> Any:
+    """Not wrapped for the database: so it equals what says the same, and can be told."""
+    return value.obj if isinstance(value, Jsonb) else value

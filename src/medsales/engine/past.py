@@ -90,13 +90,14 @@ def at_time(db: Db, moment: datetime) -> int:
 
 
 def time_of(db: Db, position: int) -> datetime:
-    """When a fact was recorded. Raises LookupError where there is none."""
-    query = "select recorded_at from facts where notification_id = %s"
-    row = db.execute(query, (position,)).fetchone()
-    if row is None:
-        raise LookupError(f"there is no position {position}")
-    recorded_at: datetime = row["recorded_at"]
-    return recorded_at
+    """When a fact was recorded; before the first one, when that was, or now if there is none."""
+    query = """
+        select coalesce((select recorded_at from facts where notification_id = %s), now()) as at
+    """
+    row = db.execute(query, (max(position, 1),)).fetchone()
+    assert row is not None
+    at: datetime = row["at"]
+    return at
 
 
 HALVING = """

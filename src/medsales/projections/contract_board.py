@@ -357,7 +357,7 @@ class ContractBoard(Projection):
     def template_submitted(self, fact: Fact[Any]) -> Changes:
         yield template_is(fact, TemplateStatus.IN_APPROVAL)
 
-    @on(contract_template.ContractTemplateRejected)
+    @on(contract_template.ContractTemplateRejected, contract_template.ContractTemplateWithdrawn)
     def template_rejected(self, fact: Fact[Any]) -> Changes:
         yield template_is(fact, TemplateStatus.DRAFT)
 

@@ -95,6 +95,9 @@ class GuaranteeHeld(Row, key=("account", "number")):
     amount: Decimal = NOTHING
     until: date = date.min
     evidence: str = ""
+    requested_by: str | None = None
+    approvers: tuple[str, ...] = ()
+    """Who agreed that it counts; nobody where it was made smaller or shorter since."""
 
 
 class OverrideHeld(Row, key=("account", "request")):
@@ -118,7 +121,16 @@ class CreditWish(Row, key=("account", "request")):
     matter: str = ""
     currency: str | None = None
     amount: Decimal | None = None
+    payment_days: int | None = None
     until: date | None = None
+    reference: str | None = None
+    """The number of the guarantee or the credit note, or the order that is released."""
+    guarantor: str | None = None
+    invoice: str | None = None
+    """What the credit note would settle."""
+    evidence: str | None = None
+    head: str | None = None
+    """Of the group that is to be left."""
     reason: str = ""
     requested_by: str = ""
     requested_at: datetime = BEGINNING
@@ -172,16 +184,14 @@ class CreditExposure(Projection):
             approved_by=event.grant.approvers if event.grant else (),
         )
         yield CreditSum.add(fact.subject, event.limit.currency, confirmed=NOTHING)
-        if event.grant:
-            yield CreditWish.drop(fact.subject, event.grant.request)
+        yield from granted(fact)
 
     @on(credit.GroupLimitAgreed)
     def group_agreed(self, fact: Fact[credit.GroupLimitAgreed]) -> Changes:
         limit = fact.event.limit
         yield CreditCard.set(fact.subject, group_limit=limit.amount, group_currency=limit.currency)
         yield CreditSum.add(fact.subject, limit.currency, confirmed=NOTHING)
-        if fact.event.grant:
-            yield CreditWish.drop(fact.subject, fact.event.grant.request)
+        yield from granted(fact)
 
     @on(credit.CreditChangeRequested)
     def requested(self, fact: Fact[credit.CreditChangeRequested]) -> Changes:
@@ -192,7 +202,13 @@ class CreditExposure(Projection):
             matter=wish.matter,
             currency=wish.amount.currency if wish.amount else None,
             amount=wish.amount.amount if wish.amount else None,
+            payment_days=wish.payment_days,
             until=wish.until,
+            reference=wish.reference,
+            guarantor=wish.guarantor,
+            invoice=wish.invoice,
+            evidence=wish.evidence,
+            head=wish.head,
             reason=wish.reason,
             requested_by=wish.requested_by,
             requested_at=fact.effective_at,
@@ -205,7 +221,7 @@ class CreditExposure(Projection):
     @on(credit.OverrideGranted)
     def overridden(self, fact: Fact[credit.OverrideGranted]) -> Changes:
         event = fact.event
-        yield CreditWish.drop(fact.subject, event.grant.request)
+        yield from granted(fact)
         yield OverrideHeld.put(
             account=fact.subject,
             request=event.grant.request,
@@ -238,11 +254,12 @@ class CreditExposure(Projection):
     @on(credit.CreditCleared)
     def cleared(self, fact: Fact[credit.CreditCleared]) -> Changes:
         yield stands(fact, CreditStatus.ACTIVE)
+        yield from granted(fact)
 
     @on(credit.CreditUnblocked)
     def unblocked(self, fact: Fact[credit.CreditUnblocked]) -> Changes:
         yield stands(fact, CreditStatus.ACTIVE)
-        yield CreditWish.drop(fact.subject, fact.event.grant.request)
+        yield from granted(fact)
 
     @on(credit.CreditClosed)
     def closed(self, fact: Fact[credit.CreditClosed]) -> Changes:
@@ -267,6 +284,7 @@ class CreditExposure(Projection):
     @on(credit_exposure.ReservationEnded)
     def ended(self, fact: Fact[credit_exposure.ReservationEnded]) -> Changes:
         yield from booked(fact, fact.event.amount, -1, fact.event.stage)
+        yield from granted(fact)
 
     @on(credit_exposure.OrderInvoiced)
     def invoiced(self, fact: Fact[credit_exposure.OrderInvoiced]) -> Changes:
@@ -291,6 +309,7 @@ class CreditExposure(Projection):
         if event.means is Means.UNAPPLIED_CASH:
             yield CashOnAccount.add(fact.subject, event.reference, amount=-amount)
             yield CreditSum.add(fact.subject, currency, unapplied_cash=-amount)
+        yield from granted(fact)
 
     @on(credit_exposure.CashRecorded)
     def cash_came(self, fact: Fact[credit_exposure.CashRecorded]) -> Changes:
@@ -321,7 +340,10 @@ class CreditExposure(Projection):
             amount=event.amount.amount,
             until=event.until,
             evidence=event.evidence,
+            requested_by=event.grant.requested_by if event.grant else fact.by,
+            approvers=event.grant.approvers if event.grant else (),
         )
+        yield from granted(fact)
 
     @on(credit_exposure.GuaranteeEnded)
     def guarantee_ended(self, fact: Fact[credit_exposure.GuaranteeEnded]) -> Changes:
@@ -336,6 +358,7 @@ class CreditExposure(Projection):
     @on(credit_group.GroupLeft)
     def left(self, fact: Fact[credit_group.GroupLeft]) -> Changes:
         yield CreditCard.set(fact.subject, head=None)
+        yield from granted(fact)
 
     @on(credit_group.MemberJoined)
     def member_joined(self, fact: Fact[credit_group.MemberJoined]) -> Changes:
@@ -350,6 +373,12 @@ class CreditExposure(Projection):
     @on(credit_group.MemberLeft)
     def member_left(self, fact: Fact[credit_group.MemberLeft]) -> Changes:
         yield GroupMember.set(fact.subject, fact.event.member, belongs=False)
+
+
+def granted(fact: Fact[Any]) -> Changes:
+    """What somebody has agreed to is waited for no longer."""
+    if fact.event.grant:
+        yield CreditWish.drop(fact.subject, fact.event.grant.request)
 
 
 def stands(fact: Fact[Any], status: CreditStatus) -> Change:
@@ -391,7 +420,7 @@ class ExposureLine(Value):
     room: Decimal | None
     """What may still be confirmed; negative after a limit was lowered; none without a limit."""
     members_owe: Decimal
-    """Of the group whose head this is."""
+    """Of the group whose head this is; what one has paid in advance is no money of another."""
     group_exposure: Decimal
     group_limit: Decimal | None
     group_room: Decimal | None
@@ -419,7 +448,7 @@ EXPOSURES = """
                 and held.until >= %(on)s
         ) as o,
         lateral (
-            select coalesce(sum(owed), 0) as members_owe
+            select coalesce(sum(greatest(owed, 0)), 0) as members_owe
             from member_owes as member join group_member as joined using (account, member)
             where account = s.account and member.currency = s.currency and joined.belongs
         ) as m

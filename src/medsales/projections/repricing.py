@@ -54,6 +54,8 @@ class RepricedLine(GivenLine):
     new_path: tuple[str, ...]
     difference: Decimal
     """Between the prices in force, for all pieces; negative where it has become cheaper."""
+    settled: str | None = None
+    """Why it is left as it is, where somebody has decided so (`settle-repricing`)."""
 
 
 GIVEN = """
@@ -98,6 +100,7 @@ class Prices:
 
     def repriced(self, lines: Iterable[GivenLine], number: int) -> Iterator[RepricedLine]:
         """Those to which the version gives another price."""
+        version = self.matrix.version(number)
         for line in lines:
             found = self.found(line)
             if found and found.version == number and found.price.amount != line.in_force:
@@ -107,6 +110,7 @@ class Prices:
                     new_rule=found.rule,
                     new_path=found.path,
                     difference=(found.price.amount - line.in_force) * line.quantity,
+                    settled=version.settlement(line.id),
                 )
 
     def found(self, line: GivenLine) -> PriceFound | None:

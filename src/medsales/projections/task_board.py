@@ -15,8 +15,17 @@ from medsales.domain.orders.order import HoldKind, OrderStatus
 from medsales.domain.sales import quote
 from medsales.domain.stock import device_unit as unit
 from medsales.domain.stock import product
-from medsales.domain.terms import amendment, contract, contract_life, contract_signing, price_matrix
+from medsales.domain.terms import (
+    amendment,
+    contract,
+    contract_life,
+    contract_signing,
+    credit_exposure,
+    price_matrix,
+    repricing,
+)
 from medsales.domain.terms.contract_content import AmendmentKind, Side
+from medsales.domain.terms.credit_exposure import Ending, Means
 from medsales.domain.values import start_of_day_in_china
 from medsales.engine.facts import Fact
 from medsales.engine.projection import BEGINNING, Change, Changes, Projection, Row, on
@@ -28,6 +37,7 @@ class TaskKind(Term):
     CONVERT_QUOTE = "convert_quote", "报价转单"
     REPRICE = "reprice", "重新定价"
     RELEASE_HOLD = "release_hold", "放行订单"
+    SETTLE_RETURN = "settle_return", "退货结算"
     SIGN_CONTRACT = "sign_contract", "签署合同"
     MEET_OBLIGATION = "meet_obligation", "履行义务"
     RENEW_CONTRACT = "renew_contract", "续签合同"
@@ -47,10 +57,14 @@ DONE_WHEN = {
         "it has become an order or a contract, or is voided", "已转为订单或合同, 或作废"
     ),
     TaskKind.REPRICE: Sentence(
-        "the version has been followed by another, or is suspended or revoked",
-        "该版本已被新版本取代、暂停或撤销",
+        "the list is settled, or its version is followed by another, suspended or revoked",
+        "清单已处理完毕, 或该版本已被新版本取代、暂停或撤销",
     ),
     TaskKind.RELEASE_HOLD: Sentence("the hold is released or rejected", "放行或拒绝"),
+    TaskKind.SETTLE_RETURN: Sentence(
+        "what came back is released, or an invoice of the order is credited",
+        "已释放退货额度, 或已对订单发票开具贷项通知",
+    ),
     TaskKind.SIGN_CONTRACT: Sentence(
         "this party has signed, or it is taken back or refused", "该方已签署, 或合同收回、拒签"
     ),
@@ -211,6 +225,11 @@ class TaskBoard(Projection):
             if number != fact.event.number:
                 yield done(fact, TaskKind.REPRICE, str(number))
 
+    @on(repricing.RepricingSettled)
+    def repricing_settled(self, fact: Fact[repricing.RepricingSettled]) -> Changes:
+        if not fact.event.given:
+            yield done(fact, TaskKind.REPRICE, str(fact.event.number))
+
     @on(price_matrix.VersionSuspended, price_matrix.VersionRevoked)
     def version_stopped(self, fact: Fact[Any]) -> Changes:
         yield done(fact, TaskKind.REPRICE, str(fact.event.number))
@@ -243,6 +262,26 @@ class TaskBoard(Projection):
         if fact.event.status is OrderStatus.CANCELLED:
             for kind in HoldKind:
                 yield done(fact, TaskKind.RELEASE_HOLD, kind.value)
+
+    @on(credit_exposure.ReturnNoted)
+    def return_noted(self, fact: Fact[credit_exposure.ReturnNoted]) -> Changes:
+        """Nobody but people knows whether it had been billed, and who keeps a gift."""
+        order, amount = fact.event.order, fact.event.amount
+        title = Sentence(
+            f"Settle what came back of {order}, worth {amount}: release or credit it",
+            f"处理 {order} 的退货 ({amount}): 释放额度或开具贷项通知",
+        )
+        yield raised(fact, TaskKind.SETTLE_RETURN, title, order, role=Role.FINANCE)
+
+    @on(credit_exposure.ReservationEnded)
+    def return_released(self, fact: Fact[credit_exposure.ReservationEnded]) -> Changes:
+        if fact.event.why is Ending.RETURNED:
+            yield done(fact, TaskKind.SETTLE_RETURN, fact.event.order)
+
+    @on(credit_exposure.InvoiceSettled)
+    def return_credited(self, fact: Fact[credit_exposure.InvoiceSettled]) -> Changes:
+        if fact.event.means is Means.CREDIT_NOTE:
+            yield done(fact, TaskKind.SETTLE_RETURN, fact.event.order)
 
     # Contracts
 

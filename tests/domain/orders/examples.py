@@ -164,9 +164,10 @@ PLACED = OrderPlaced(
     price_matrix=MATRIX,
     lines=(
         line(1, PUMP, 2, "12000.00", "list price, from 1"),
-        line(2, STENT, 10, "700.00", "list price, from 10"),
+        line(2, STENT, 10, "700.00", "list price, from 10").model_copy(update={"min_quantity": 10}),
     ),
     placed_by="chen",
+    placed_on=date(2026, 6, 1),
 )
 CONFIRMED = OrderConfirmed(customer=UNION)
 """As orders were confirmed before credit was kept."""

@@ -197,6 +197,14 @@ def test_nobody_releases_the_hold_of_an_order_he_placed() -> None:
     )
 
 
+def test_nobody_releases_the_hold_of_an_order_he_opened_again() -> None:
+    gone = cancelled((1, 2), (2, 10))
+    again = order(*TAKEN, gone).when(ReopenOrder(reason=WHY), SO1, by="wang").events
+    history = (*TAKEN, gone, *again, ON_CREDIT_HOLD)
+    released(HoldKind.CREDIT, *history, by="wang", credit=(ENOUGH,)).refused("order.hold_of_own")
+    assert released(HoldKind.CREDIT, *history, by="feng", credit=(ENOUGH,)).events
+
+
 def test_a_hold_that_is_not_there_is_nothing_to_release() -> None:
     released(HoldKind.PRICE, PLACED, ON_CREDIT_HOLD).then()
     released(HoldKind.CREDIT, PLACED, CONFIRMED).refused("order.wrong_stage")
@@ -377,7 +385,7 @@ def test_a_cancelled_order_is_opened_again_as_it_was_and_must_be_confirmed_again
     history = (*TAKEN, cancelled((1, 2), (2, 10)))
     outcome = order(*history).when(ReopenOrder(reason=WHY), SO1)
     lines = (CancelledLine(line=1, quantity=2), CancelledLine(line=2, quantity=10))
-    outcome.then(OrderReopened(customer=UNION, lines=lines, reason=WHY))
+    outcome.then(OrderReopened(customer=UNION, lines=lines, reason=WHY, reopened_by="chen"))
     assert outcome.also == {}
     state = Order().after([*history, *outcome.events])
     assert (state.status, state.reserved) == (OrderStatus.PLACED, False)
@@ -405,10 +413,11 @@ def test_opening_an_order_again_is_no_way_around_the_credit_check_k2() -> None:
 def test_opening_an_order_again_is_no_way_back_to_an_old_price_d3() -> None:
     history = (*TAKEN, cancelled((1, 2), (2, 10)))
     again = order(*history).when(ReopenOrder(reason=WHY), SO1).events
-    dearer = version_of(2, date(2026, 5, 1), PriceCell(product=PUMP, price=cny("20000.00")))
-    matrix = (MATRIX_OPENED, *LIST_2026, *dearer)
-    outcome = confirm(*history, *again, matrix=matrix)
-    assert "no longer in force" in holds_in(outcome)[HoldKind.PRICE]
+    dearer = PriceCell(product=PUMP, price=cny("20000.00"))
+    same = PriceCell(product=STENT, price=cny("700.00"))
+    newer = version_of(2, date(2026, 5, 1), dearer, same)
+    outcome = confirm(*history, *again, matrix=(MATRIX_OPENED, *LIST_2026, *newer))
+    assert "costs 20000.00 CNY on 2026-06-01, not 12000.00" in holds_in(outcome)[HoldKind.PRICE]
 
 
 @pytest.mark.parametrize(

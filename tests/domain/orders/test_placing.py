@@ -214,14 +214,14 @@ def test_pieces_below_the_floor_count_against_their_exception_p5() -> None:
     line = placed(office).lines[0]
     assert line.exception is not None
     assert (line.exception.name, line.exception.sheet) == ("tender", sheet)
-    assert office.state(sheet, PriceSheet).taken == {"tender": {SO9: 3}}
+    assert dict(office.state(sheet, PriceSheet).taken["tender"].orders) == {SO9: 3}
     office.tell(CancelLine(line=1, quantity=1, reason=WHY), SO9)
-    assert office.state(sheet, PriceSheet).taken == {"tender": {SO9: 2}}
+    assert dict(office.state(sheet, PriceSheet).taken["tender"].orders) == {SO9: 2}
     assert office.refusal(wanted((PUMP, 4), number="SO-10")).code == "price.none"
 
 
 def promoted(offer: Any, budget: str = "5000.00") -> Office:
-    """An office with a promotion that wang approved."""
+    """An office with a promotion that wang approved, and for a gift qian too (P5)."""
     office = Office()
     terms = Terms(
         name="spring",
@@ -235,7 +235,8 @@ def promoted(offer: Any, budget: str = "5000.00") -> Office:
     office.tell(SubmitPromotion(), SPRING)
     approval = office.state(SPRING, Promotion).approval
     assert approval is not None
-    office.tell(Approve(content_hash=office.hash_of(approval)), approval, by="wang")
+    for approver in ("wang", "qian") if isinstance(offer, FreeGoods) else ("wang",):
+        office.tell(Approve(content_hash=office.hash_of(approval)), approval, by=approver)
     return office
 
 

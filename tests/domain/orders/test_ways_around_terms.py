@@ -12,30 +12,53 @@ from tests.domain.orders.examples import (
     PLACED,
     PUMP,
     PUMP_REGISTERED,
+    ROAD,
     SN1,
     SO1,
     STENT,
     UNION,
+    UNION_REGISTERED,
     WORLD,
     cny,
     placed_as,
+    reserved,
+    shipped,
+    some_stents,
+    stents,
     unit_told,
 )
 from tests.domain.orders.test_placing import SPRING, placed, promoted, wanted
-from tests.domain.sales.examples import Q1, SO9, Office
+from tests.domain.sales.examples import CELLS, Q1, SO9, Office, accept
 from tests.domain.terms.pricing import PUMP as PRICED
 from tests.domain.terms.pricing import Prices, buyer, cell, published
 
 from medsales.domain.governance.licence_file import OWN, LicenceRevoked, LicenceScope, file_of
 from medsales.domain.governance.licence_numbers import DeviceClass
-from medsales.domain.ids import ApprovalId, CreditAccountId
+from medsales.domain.ids import ApprovalId, CreditAccountId, ShipmentId
 from medsales.domain.kernel import Refused, Role, Who
 from medsales.domain.orders.cancelling import CancelLine, CancelOrder, ReopenOrder
-from medsales.domain.orders.fulfilment import PlacedUnitsSold, SellPlacedUnits
-from medsales.domain.orders.holds import ConfirmOrder, OrderHeld
+from medsales.domain.orders.fulfilment import (
+    GoodsReturned,
+    PlacedUnitsSold,
+    ReserveGoods,
+    ReturnGoods,
+    SellPlacedUnits,
+)
+from medsales.domain.orders.holds import ConfirmOrder, OrderHeld, ReleaseHold
 from medsales.domain.orders.order import HoldKind, Order, OrderStatus
-from medsales.domain.stock.device_unit import Placement
-from medsales.domain.terms.credit import AgreeCredit, RequestOverride
+from medsales.domain.orders.placing import PlaceOrder
+from medsales.domain.orders.shipment import DeliverShipment, DispatchShipment
+from medsales.domain.parties.customer import ReviseCustomer
+from medsales.domain.sales.offer import WantedQuoteLine
+from medsales.domain.stock.device_unit import Placement, UnitReturned
+from medsales.domain.terms.credit import AgreeCredit, CreditAccount, RequestOverride
+from medsales.domain.terms.credit_exposure import (
+    Means,
+    RecordInvoice,
+    RecordSettlement,
+    ReleaseReservation,
+    ReturnNoted,
+)
 from medsales.domain.terms.price_matrix import AddCells, DraftVersion, PriceMatrix
 from medsales.domain.terms.price_sheet import PriceCell, PriceException
 from medsales.domain.terms.promotion import FreeGoods, PercentOff, Promotion
@@ -44,6 +67,7 @@ from medsales.testing import NOON, given
 
 WHY = "the ward is not built"
 SALES = (Role.SALES,)
+ACCOUNT = CreditAccountId.of(UNION.key)
 LAST_YEAR = NOON - timedelta(days=400)
 
 
@@ -88,6 +112,95 @@ def test_a_confirmation_told_late_is_checked_as_of_now_k2_k4() -> None:
     assert not isinstance(told_late(office, ConfirmOrder(), SO9, in_time)[0], OrderHeld)
 
 
+# Waiting with the confirmation
+
+
+def confirmed_later(office: Office, days: int = 1) -> Order:
+    office.now += timedelta(days=days)
+    office.tell(ConfirmOrder(), SO9, roles=SALES)
+    return office.state(SO9, Order)
+
+
+DEARER = (
+    PriceCell(product=PUMP, price=cny("20000.00")),
+    PriceCell(product=STENT, price=cny("799.99")),
+)
+
+
+def test_no_price_is_kept_by_waiting_with_the_confirmation_d3() -> None:
+    office = Office()
+    office.tell(wanted((PUMP, 2)), roles=SALES)
+    office.price(DEARER, date(2026, 6, 2))
+    assert confirmed_later(office).holds == (HoldKind.PRICE,)
+    (held,) = office.streams_of(SO9, "OrderHeld")
+    assert isinstance(held, OrderHeld)
+    assert held.holds[0].en.endswith("costs 20000.00 CNY on 2026-06-02, not 10000.00 CNY")
+    assert "2026-06-01" in held.holds[0].zh
+    release = ReleaseHold(kind=HoldKind.PRICE, reason="promised on the telephone")
+    office.tell(release, SO9, by="wang", roles=(Role.MANAGER,))
+    assert office.state(SO9, Order).status is OrderStatus.CONFIRMED
+
+
+def test_an_order_of_another_day_is_confirmed_where_it_would_cost_the_same_d3() -> None:
+    office = Office()
+    office.tell(wanted((STENT, 2)), roles=SALES)
+    office.price(DEARER, date(2026, 6, 2))
+    assert confirmed_later(office).status is OrderStatus.CONFIRMED
+
+
+def test_what_is_confirmed_on_the_day_it_was_placed_keeps_its_price_d3() -> None:
+    office = Office()
+    office.tell(wanted((PUMP, 2)), roles=SALES)
+    office.price(DEARER, date(2026, 6, 1))
+    assert confirmed_later(office, 0).status is OrderStatus.CONFIRMED
+
+
+def test_what_has_no_price_any_more_is_held_d3() -> None:
+    office = Office()
+    office.tell(wanted((PUMP, 2)), roles=SALES)
+    assert confirmed_later(office, 365).holds == (HoldKind.PRICE,)
+
+
+def test_a_customer_of_another_tier_by_then_has_the_prices_of_that_tier_d3() -> None:
+    office = Office()
+    cells = (*CELLS, PriceCell(product=PUMP, price=cny("9000.00"), tier="A"))
+    office.price(cells, date(2026, 5, 1), date(2026, 12, 31))
+    office.tell(wanted((PUMP, 2)), roles=SALES)
+    assert placed(office).lines[0].price == cny("9000.00")
+    known = UNION_REGISTERED.model_dump(include={"name", "region", "grade", "address"})
+    office.tell(ReviseCustomer(tier="C", **known), UNION, by="wang")
+    assert confirmed_later(office).holds == (HoldKind.PRICE,)
+
+
+@pytest.mark.parametrize(("days", "stands"), [(1, True), (2, True), (3, False)])
+def test_an_exception_counts_to_its_last_day_also_for_who_waits_p5(
+    days: int, *, stands: bool
+) -> None:
+    """What the order took of it itself is no reason to hold it."""
+    office = Office()
+    tender = PriceException(
+        name="tender", reason="a tender", max_quantity=3, until=date(2026, 6, 3)
+    )
+    floored = PriceCell(product=PUMP, price=cny("7000.00"), floor=cny("8000.00"), exception=tender)
+    office.price((floored,), date(2026, 5, 1), date(2026, 12, 31))
+    office.tell(wanted((PUMP, 3)), roles=SALES)
+    assert confirmed_later(office, days).holds == (() if stands else (HoldKind.PRICE,))
+
+
+@pytest.mark.parametrize(("days", "stands"), [(1, True), (60, False)])
+def test_a_promotion_is_not_kept_by_who_waits_until_it_is_over(days: int, *, stands: bool) -> None:
+    office = promoted(PercentOff(percent="10"))
+    office.tell(wanted((PUMP, 1), promotion=SPRING), roles=SALES)
+    assert confirmed_later(office, days).holds == (() if stands else (HoldKind.PRICE,))
+
+
+def test_d3_what_a_quote_promised_is_confirmed_at_that_price_on_any_day() -> None:
+    office = Office().accepted()
+    office.tell(wanted(price_matrix=None, quote=Q1, lines=()))
+    office.price(DEARER, date(2026, 6, 2))
+    assert confirmed_later(office, 365).status is OrderStatus.CONFIRMED
+
+
 # Opening again what a quote promised
 
 
@@ -118,6 +231,68 @@ def test_an_exception_that_is_over_is_not_taken_by_opening_an_order_again_p5() -
     assert office.refusal(ReopenOrder(reason=WHY), SO9).code == "price.exception_over"
 
 
+# Cancelling most of what made a price
+
+
+BREAK = 10
+"""From so many stents on they cost 700, not 800."""
+BROKEN = (
+    PriceCell(product=STENT, price=cny("800.00")),
+    PriceCell(product=STENT, price=cny("700.00"), min_quantity=BREAK),
+)
+
+
+def part(quantity: int) -> CancelLine:
+    return CancelLine(line=2, quantity=quantity, reason=WHY)
+
+
+@pytest.mark.parametrize("quantity", [1, BREAK - 1])
+def test_a_price_for_many_is_not_kept_by_who_cancels_most_of_them_p4(quantity: int) -> None:
+    asked = given(PLACED, CONFIRMED, others=WORLD)
+    asked.when(part(quantity), SO1, roles=SALES).refused(
+        "order.below_quantity_break", f"from {BREAK} pieces on, and {BREAK - quantity} would be"
+    )
+    assert asked.when(part(quantity), SO1, roles=(Role.MANAGER,)).events
+
+
+def test_a_whole_line_and_a_whole_order_are_still_cancelled_by_sales() -> None:
+    asked = given(PLACED, CONFIRMED, others=WORLD)
+    assert asked.when(part(BREAK), SO1, roles=SALES).events
+    assert asked.when(CancelOrder(reason=WHY), SO1, roles=SALES).events
+
+
+def test_more_than_the_break_can_be_cancelled_down_to_it() -> None:
+    office = Office()
+    office.price(BROKEN, date(2026, 5, 1), date(2026, 12, 31))
+    office.tell(wanted((STENT, BREAK + 2)), roles=SALES)
+    assert placed(office).lines[0].min_quantity == BREAK
+    first = CancelLine(line=1, quantity=1, reason=WHY)
+    for _ in range(2):
+        office.tell(first, SO9, roles=SALES)
+    assert office.refusal(first, SO9, roles=SALES).code == "order.below_quantity_break"
+
+
+def test_the_rest_of_a_shipped_part_below_the_break_is_not_cancelled_by_sales() -> None:
+    some = (PLACED, CONFIRMED, reserved(stents(4)), shipped(stents(4)))
+    asked = given(*some, others=WORLD)
+    asked.when(CancelOrder(reason=WHY), SO1, roles=SALES).refused(
+        "order.below_quantity_break", "4 would be left"
+    )
+    assert asked.when(CancelOrder(reason=WHY), SO1, roles=(Role.MANAGER,)).events
+    more = (*some, reserved(stents(6)), shipped(stents(6)))
+    assert given(*more, others=WORLD).when(CancelOrder(reason=WHY), SO1, roles=SALES).events
+
+
+def test_d3_what_was_ordered_from_a_quote_keeps_its_price_whatever_is_cancelled() -> None:
+    office = Office()
+    office.price(BROKEN, date(2026, 5, 1), date(2026, 12, 31))
+    office.issued((WantedQuoteLine(product=STENT, quantity=BREAK),))
+    office.tell(accept(office.quote), Q1)
+    office.tell(PlaceOrder(number="SO-9", customer=UNION, quote=Q1), roles=SALES)
+    most = CancelLine(line=1, quantity=BREAK - 1, reason=WHY)
+    assert office.tell(most, SO9, roles=SALES)
+
+
 # Taking a promotion apart
 
 
@@ -140,6 +315,83 @@ def test_a_promoted_order_is_still_cancelled_whole_by_its_salesperson() -> None:
     promotion = office.state(SPRING, Promotion)
     assert not promotion.draws
     assert (promotion.drawn, promotion.drawn_pieces) == (Decimal(0), 0)
+
+
+GIFT_HANDED: dict[str, Any] = {"quantities": (some_stents(1),)}
+PUMP_HANDED: dict[str, Any] = {"units": (SN1,)}
+
+
+def handed_over(office: Office, *parts: dict[str, Any]) -> None:
+    """Each part goes by itself, and arrives."""
+    office.tell(ConfirmOrder(), SO9)
+    for number, part in enumerate(parts, start=1):
+        office.tell(ReserveGoods(**part), SO9)
+        send = DispatchShipment(
+            number=f"DN-{number}", order=SO9, transport=ROAD, ship_to="3 楼", **part
+        )
+        office.tell(send)
+        office.tell(DeliverShipment(received_by="刘"), ShipmentId.of(f"DN-{number}"))
+
+
+def owed(office: Office) -> Decimal:
+    return office.state(ACCOUNT, CreditAccount).owed.get("CNY", Decimal(0))
+
+
+BRING_BACK = ReturnGoods(**PUMP_HANDED, reason=WHY)
+
+
+@pytest.mark.parametrize(
+    "parts", [(PUMP_HANDED, GIFT_HANDED), (PUMP_HANDED,)], ids=["both handed over", "gift to come"]
+)
+def test_a_gift_is_not_kept_by_who_returns_what_it_was_given_with_k3(parts: Any) -> None:
+    """The warehouse takes the pump in; what is owed, two people decide."""
+    office = promoted(GIFT)
+    office.tell(wanted((PUMP, 1), promotion=SPRING))
+    handed_over(office, *parts)
+    events = office.tell(BRING_BACK, SO9, roles=(Role.WAREHOUSE,))
+    assert {type(event) for event in events} == {GoodsReturned, ReturnNoted, UnitReturned}
+    assert owed(office) == 10_000
+    release = ReleaseReservation(order=SO9, amount=cny("10000.00"), reason="the stent is used")
+    office.tell(release, ACCOUNT, by="wang", roles=(Role.MANAGER,))
+    assert owed(office) == 10_000
+    office.approve(ApprovalId.of(ACCOUNT, "1"), by="feng")
+    assert owed(office) == 0
+
+
+def test_what_comes_back_with_its_gift_is_owed_no_longer_k3() -> None:
+    office = promoted(GIFT)
+    office.tell(wanted((PUMP, 1), promotion=SPRING))
+    handed_over(office, PUMP_HANDED, GIFT_HANDED)
+    office.tell(BRING_BACK, SO9, roles=SALES)
+    assert owed(office) == 10_000
+    office.tell(ReturnGoods(**GIFT_HANDED, reason=WHY), SO9, roles=SALES)
+    assert owed(office) == 0
+
+
+def test_a_return_without_a_promotion_needs_nobody_else_k3() -> None:
+    office = Office()
+    office.tell(wanted((PUMP, 1), (STENT, 1)))
+    handed_over(office, PUMP_HANDED, GIFT_HANDED)
+    office.tell(BRING_BACK, SO9, roles=SALES)
+    assert owed(office) == Decimal("799.99")
+
+
+def test_a_stent_is_not_kept_for_nothing_by_returning_a_pump_that_was_billed_k1_k3() -> None:
+    office = Office()
+    office.tell(wanted((PUMP, 1), (STENT, 1)))
+    handed_over(office, PUMP_HANDED, GIFT_HANDED)
+    bill = RecordInvoice(number="I-1", order=SO9, amount=cny("10000.00"))
+    office.tell(bill, ACCOUNT)
+    office.tell(BRING_BACK, SO9, roles=SALES)
+    assert owed(office) == Decimal("10799.99")
+    note = RecordSettlement(
+        invoice="I-1", means=Means.CREDIT_NOTE, reference="CN-1", amount=cny("10000.00")
+    )
+    office.tell(note, ACCOUNT)
+    office.approve(ApprovalId.of(ACCOUNT, "1"), by="feng")
+    rest = bill.model_copy(update={"number": "I-2", "amount": cny("799.99")})
+    assert office.tell(rest, ACCOUNT), "what the customer keeps can still be billed"
+    assert owed(office) == Decimal("799.99")
 
 
 @pytest.mark.parametrize(

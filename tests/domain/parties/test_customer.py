@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from medsales.domain.kernel import Role
 from medsales.domain.parties.customer import (
     AddDepartment,
     CustomerKind,
@@ -67,6 +68,25 @@ def test_a_customer_has_exactly_one_number(uscc: str | None, number: str | None)
 def test_a_credit_code_with_a_wrong_check_character_is_no_credit_code() -> None:
     with pytest.raises(ValidationError, match="check character"):
         RegisterCustomer(**{**PROFILE, "uscc": "91330000470003281F"})
+
+
+@pytest.mark.parametrize("tier", [CustomerTier.A, CustomerTier.B])
+def test_p2_sales_does_not_make_a_price_by_the_tier_of_a_new_customer(tier: CustomerTier) -> None:
+    better = RegisterCustomer(**{**PROFILE, "tier": tier})
+    given().when(better, roles=(Role.SALES,)).refused("customer.tier_by_manager", "in tier C")
+    given().when(better, roles=(Role.MANAGER,)).then(
+        CustomerRegistered(**{**PROFILE, "tier": tier})
+    )
+
+
+def test_p2_sales_registers_with_region_and_grade_which_are_of_public_record() -> None:
+    plain = {name: said for name, said in PROFILE.items() if name != "tier"}
+    registered = CustomerRegistered(**plain, tier=CustomerTier.C)
+    given().when(RegisterCustomer(**plain), roles=(Role.SALES,)).then(registered)
+
+
+def test_a_repeat_by_sales_of_what_a_manager_registered_changes_nothing() -> None:
+    given(REGISTERED).when(REGISTER, roles=(Role.SALES,)).then()
 
 
 def test_registering_the_same_customer_again_changes_nothing() -> None:

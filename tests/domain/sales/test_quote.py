@@ -45,6 +45,7 @@ from medsales.domain.ids import ApprovalId, ContractId, LicenceFileId, OrderId, 
 from medsales.domain.kernel import Command, Role
 from medsales.domain.sales.offer import QuotedLine, WantedQuoteLine
 from medsales.domain.sales.quote import (
+    AcceptQuote,
     ConvertQuote,
     ConvertQuoteToContract,
     DeclineQuote,
@@ -62,7 +63,12 @@ from medsales.domain.sales.quote import (
 from medsales.domain.sales.quote import QuoteStatus as S
 from medsales.domain.stock.product import TrackedBy
 from medsales.domain.terms.contract import Contract
-from medsales.domain.terms.price_matrix import PriceCell
+from medsales.domain.terms.price_matrix import (
+    PriceCell,
+    ResumeVersion,
+    RevokeVersion,
+    SuspendVersion,
+)
 from medsales.testing import NOON
 
 REVISE = ReviseQuote(reason="the customer asks for less")
@@ -375,7 +381,7 @@ def test_q2_a_verdict_about_anything_else_is_refused(
 ) -> None:
     quote = office.submitted(TEN_OFF).quote
     verdict = about(quote, granted=True, **otherwise)
-    assert office.refusal(TakeVerdict(verdict=verdict), Q1).code == "quote.verdict_stale"
+    assert office.refusal(TakeVerdict(verdict=verdict), Q1).code == "approval.verdict_stale"
 
 
 def test_q2_who_wrote_or_submitted_it_does_not_approve_it(office: Office) -> None:
@@ -458,6 +464,59 @@ def test_a_suspended_customer_is_not_quoted(office: Office) -> None:
     assert office.refusal(SubmitQuote(), Q1).code == "customer.suspended"
 
 
+@pytest.mark.parametrize(
+    "command", [AcceptQuote, ReviseQuote, WithdrawQuote, VoidQuote, ConvertQuoteToContract]
+)
+def test_q4_what_binds_us_or_frees_us_counts_from_when_it_is_told(
+    command: type[Command[Any]],
+) -> None:
+    """With a time of its own choosing a quote could be accepted before it was written."""
+    assert command.at_once
+
+
+# P7: what the customer has in hand counts; what we still have is looked at once more
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["suspended", "revoked"])
+def test_p7_a_quote_is_not_issued_at_prices_that_have_been_given_up(
+    office: Office, revoked: bool
+) -> None:
+    office.submitted()
+    office.tell(SuspendVersion(version=1, reason="a wrong column"), LIST)
+    if revoked:
+        office.tell(RevokeVersion(version=1, reason="a wrong column"), LIST)
+    refused = office.refusal(IssueQuote(), Q1)
+    assert refused.code == "quote.price_given_up"
+    assert "revise the quote" in refused.sentence.en
+    assert "请修订报价" in refused.sentence.zh
+
+
+def test_p7_revised_it_is_issued_at_the_prices_that_count_now(office: Office) -> None:
+    office.submitted()
+    office.tell(SuspendVersion(version=1, reason="a wrong column"), LIST)
+    office.tell(RevokeVersion(version=1, reason="a wrong column"), LIST)
+    office.price(CELLS, date(2026, 1, 1))
+    for command in (REVISE, SubmitQuote(), IssueQuote()):
+        office.tell(command, Q1)
+    assert {line.price_version for line in office.quote.lines} == {2}
+
+
+def test_p7_resumed_prices_are_issued_as_they_were_approved(office: Office) -> None:
+    office.submitted()
+    office.tell(SuspendVersion(version=1, reason="a doubt"), LIST)
+    office.tell(ResumeVersion(version=1, reason="all is well"), LIST)
+    office.tell(IssueQuote(), Q1)
+    assert office.quote.status is S.ISSUED
+
+
+def test_p7_what_has_been_issued_is_accepted_whatever_becomes_of_its_prices(
+    office: Office,
+) -> None:
+    office.issued().tell(SuspendVersion(version=1, reason="a wrong column"), LIST)
+    office.tell(accept(office.quote), Q1)
+    assert office.quote.status is S.ACCEPTED
+
+
 # Q5: converted exactly once
 
 
@@ -509,6 +568,16 @@ def test_q5_a_contract_is_drafted_at_its_prices_with_their_reasons(office: Offic
     assert office.quote.converted_into == ContractId("contract:HT-1")
 
 
+@pytest.mark.parametrize("otherwise", [{"title": "其他"}, {"valid_until": date(2028, 5, 31)}])
+def test_q5_its_contract_asked_for_again_with_another_content_is_refused(
+    office: Office, otherwise: dict[str, Any]
+) -> None:
+    office.accepted().tell(TO_CONTRACT, Q1)
+    other = TO_CONTRACT.model_copy(update=otherwise)
+    assert office.refusal(other, Q1).code == "contract.number_taken"
+    assert office.tell(TO_CONTRACT, Q1) == []
+
+
 def test_q5_when_the_contract_is_refused_the_quote_is_as_it_was(office: Office) -> None:
     office.accepted()
     backwards = TO_CONTRACT.model_copy(update={"valid_until": date(2026, 5, 31)})
@@ -547,12 +616,27 @@ def test_q6_the_next_version_of_the_prices_ends_the_one_in_force(office: Office)
     assert submission(office).case.flags == ("beyond_price_validity",)
 
 
+@pytest.mark.parametrize(("days", "flagged"), [(90, False), (91, True)])
+def test_q6_a_price_without_an_end_is_not_promised_for_ever(
+    office: Office, days: int, flagged: bool
+) -> None:
+    office.price(CELLS, date(2026, 1, 1))
+    office.submitted(valid_until=NOON.date() + timedelta(days=days))
+    assert submission(office).case.flags == (("beyond_price_validity",) if flagged else ())
+    assert office.quote.status is (S.PENDING_APPROVAL if flagged else S.APPROVED)
+
+
 # Q7, LIC-5: who may buy this, who may sell it
 
 CLASS_III = registered(PUMP_DI, "输液泵", TrackedBy.SERIAL).model_copy(
     update={"device_class": DeviceClass.III}
 )
 THEIR_FILE = LicenceFileId.of(UNION)
+
+
+VERIFIED = VerifyLicence(
+    number="12330000470003281C", method="卫健委查询", valid_until=date(2030, 1, 1)
+)
 
 
 def licensed(*products: ProductId) -> RecordLicence:
@@ -585,13 +669,13 @@ def test_q7_without_a_licence_on_file_it_is_not_submitted(strict: Office) -> Non
 
 def test_q7_a_licence_that_does_not_cover_the_goods_is_not_enough(strict: Office) -> None:
     strict.tell(licensed(STENT))
-    strict.tell(VerifyLicence(number="12330000470003281C", method="卫健委查询"), THEIR_FILE)
+    strict.tell(VERIFIED, THEIR_FILE, by="gu")
     assert strict.drafted().refusal(SubmitQuote(), Q1).code == "buyer.scope"
 
 
 def test_q7_what_the_gates_saw_is_kept_and_lic_5_warns(strict: Office) -> None:
     strict.tell(licensed())
-    strict.tell(VerifyLicence(number="12330000470003281C", method="卫健委查询"), THEIR_FILE)
+    strict.tell(VERIFIED, THEIR_FILE, by="gu")
     submitted = submission(strict.submitted())
     buyer, seller = submitted.gates
     assert (buyer.gate, buyer.passed, buyer.inputs[0].number) == (

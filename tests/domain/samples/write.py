@@ -134,15 +134,18 @@ TEXTS = {
     "work": "更换泵头并校准",
     "requested_by": "chen",
     "placed_by": "chen",
+    "reopened_by": "wang",
     "guarantor": "中国工商银行杭州分行",
     "invoice": "FP-2026-0007",
     "en": "1250.00 CNY on top of 9500.00 would be more than the 10000.00 agreed",
     "zh": "现有敞口 9500.00, 加上 1250.00 CNY 将超出额度 10000.00",
 }
+COUNTS = {"min_quantity": 10}
 DATES = {
     "price_valid_until": date(2026, 12, 31),
     "until": date(2026, 12, 31),
     "effective_until": date(2026, 12, 31),
+    "placed_on": date(2026, 3, 2),
     "due_back": date(2026, 9, 30),
     "due_back_before": date(2026, 6, 30),
     "first_day": date(2026, 7, 1),
@@ -402,7 +405,8 @@ def filled(name: str, annotation: Any) -> Any:  # noqa: PLR0911 - a line for eac
         return list(annotation)[-1]
     if issubclass(annotation, Value):
         return sample(annotation)
-    plain: dict[Any, Any] = {str: TEXTS.get(name), date: DATES.get(name), bool: True, int: 1}
+    plain: dict[Any, Any] = {str: TEXTS.get(name), date: DATES.get(name), bool: True}
+    plain[int] = COUNTS.get(name, 1)
     plain[datetime] = MOMENT
     return plain.get(annotation) or "20"
 

@@ -8,9 +8,9 @@ from tests.domain.orders.examples import UNION, UNION_REGISTERED, cny
 from tests.domain.orders.towns import InMemory
 
 from medsales.domain.canonical import content_hash
-from medsales.domain.governance.approval import Verdict
+from medsales.domain.governance.approval import Approve, Verdict
 from medsales.domain.ids import ApprovalId, CreditAccountId, OrderId
-from medsales.domain.kernel import Command, Event
+from medsales.domain.kernel import Command, Event, Refused
 from medsales.domain.terms.credit import (
     CreditAccount,
     CreditAgreed,
@@ -89,10 +89,25 @@ def agreed_to(
     return (*asked, *outcome.events)
 
 
-def town() -> InMemory:
+def town(*history: Event[Any], head: tuple[Event[Any], ...] = ()) -> InMemory:
     """Where the hospital is known, and people ask one after the other."""
-    streams = {id: list(events) for id, events in OTHERS.items()}
+    lives = {**OTHERS, ACCOUNT: history, HEAD: head}
+    streams = {id: list(events) for id, events in lives.items() if events}
     return InMemory(streams, {id: loaded(id, events) for id, events in streams.items()})
+
+
+def owner(here: InMemory) -> CreditAccount:
+    """The account of the hospital as it stands there."""
+    state = here.state(ACCOUNT)
+    assert isinstance(state, CreditAccount)
+    return state
+
+
+def consents(here: InMemory, number: int, by: str = "wang") -> Refused | None:
+    """Somebody agrees to what was asked under this number."""
+    id = ApprovalId.of(ACCOUNT, str(number))
+    approval: Any = here.state(id)
+    return here.ask(Approve(content_hash=approval.content_hash), id, by)
 
 
 def exposure(*history: Event[Any], on: date = LONG_AGO) -> Decimal:

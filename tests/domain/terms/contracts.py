@@ -13,6 +13,7 @@ from medsales.domain.governance.signature import Meaning, SignedStatement
 from medsales.domain.ids import ApprovalId, ContractId, CustomerId, OrderId, ProductId
 from medsales.domain.kernel import Aggregate, Command, Event, Refused, Role
 from medsales.domain.parties.customer import CustomerKind, CustomerTier, RegisterCustomer
+from medsales.domain.parties.our_company import DescribeOurCompany
 from medsales.domain.stock.product import RegisterProduct, TrackedBy
 from medsales.domain.terms.contract import (
     CalledLine,
@@ -61,8 +62,9 @@ PENS = {
     "sun": Pen("sun", "孙法务", role=Role.LEGAL),
     "wang": Pen("wang", "王经理"),
     "chen": Pen("chen", "陈销售", role=Role.SALES),
-    "liu": Pen("liu", "刘院长", role=Role.DIRECTOR, organisation=HOSPITAL, title="院长"),
+    "liu": Pen("liu", "刘院长", role=Role.COUNTERPARTY, organisation=HOSPITAL, title="院长"),
 }
+OURS = PENS["sun"].printed["organisation"]
 
 
 def cny(amount: str | int) -> Money:
@@ -118,6 +120,7 @@ class ContractTown(InMemory):
                     device_class=device_class,
                 )
             )
+        self.told(DescribeOurCompany(name=OURS, address="杭州"))
         for pen in PENS.values():
             self.told(pen.registration(), by="registrar")
             for command in pen.commands():

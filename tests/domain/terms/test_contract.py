@@ -211,6 +211,22 @@ def test_an_approval_that_was_given_does_not_serve_a_changed_content(town: Contr
     town.refused("contract.wrong_stage", SendContract())
 
 
+def test_its_authors_take_back_what_waits_for_approval(town: ContractTown) -> None:
+    """Nobody else has to answer first: the approval is void, and the draft may be cancelled."""
+    town.told(draft())
+    town.told(SubmitContract(), CONTRACT)
+    approval = town.contract.approval(CONTRACT)
+    seen = Approve(content_hash=town.under_way.content_hash)
+    town.told(seen, approval, by="wang")
+    town.told(RecallContract(reason="数量有误"), CONTRACT)
+    town.refused("approval.closed", seen, approval, by="qian")
+    town.told(edit(title="输液泵采购"), CONTRACT)
+    town.told(SubmitContract(), CONTRACT)
+    assert town.approve() is None
+    town.told(RecallContract(reason="不做了"), CONTRACT)
+    town.told(CancelContract(reason="不做了"), CONTRACT)
+
+
 def test_what_nobody_has_approved_is_not_sent(town: ContractTown) -> None:
     town.told(draft())
     town.refused("contract.wrong_stage", SendContract())
@@ -321,8 +337,8 @@ def test_it_is_fulfilled_by_command_with_a_reason_for_what_is_left(town: Contrac
 
 FROM = {
     ContractStatus.DRAFT: {"edit", "submit", "cancel"},
-    ContractStatus.IN_APPROVAL: {"submit"},
-    ContractStatus.APPROVED: {"send"},
+    ContractStatus.IN_APPROVAL: {"submit", "recall"},
+    ContractStatus.APPROVED: {"send", "recall"},
     ContractStatus.OUT_FOR_SIGNATURE: {"send", "recall"},
     ContractStatus.PARTIALLY_SIGNED: {"send", "refuse"},
     ContractStatus.ACTIVE: {"suspend", "resume", "terminate", "fulfil", "expire"},

@@ -324,7 +324,8 @@ def licensed(town: ContractTown, holder: str, kind: LicenceKind, until: date) ->
     record = RecordLicence(holder=holder, licence=licence)
     town.told(record)
     if holder != "own":
-        town.told(VerifyLicence(number=number, method="卫健委网站"), record.begins(), by="li")
+        verify = VerifyLicence(number=number, method="卫健委网站", valid_until=until)
+        town.told(verify, record.begins(), by="li")
 
 
 @pytest.fixture
@@ -417,6 +418,6 @@ def test_a_verdict_about_anything_else_is_none(town: ContractTown, stale: dict[s
         "granted": True,
         "approvers": ("wang",),
     }
-    town.refused("contract.verdict_stale", TakeVerdict(verdict=Verdict(**{**said, **stale})))
+    town.refused("approval.verdict_stale", TakeVerdict(verdict=Verdict(**{**said, **stale})))
     town.told(TakeVerdict(verdict=Verdict(**said)), CONTRACT)
     town.refused("contract.wrong_stage", TakeVerdict(verdict=Verdict(**said)))

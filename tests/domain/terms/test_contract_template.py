@@ -1,9 +1,11 @@
 """Templates: clauses that legal has approved, and which contract took over which version."""
 
+from typing import Any
+
 import pytest
 from tests.domain.terms.contracts import CONTRACT, ContractTown, draft
 
-from medsales.domain.governance.approval import Approve, Reject
+from medsales.domain.governance.approval import Approve, Reject, Verdict
 from medsales.domain.ids import ApprovalId, ContractTemplateId
 from medsales.domain.kernel import Refused
 from medsales.domain.terms.contract import EditContract
@@ -13,6 +15,8 @@ from medsales.domain.terms.contract_template import (
     DraftContractTemplate,
     RetireContractTemplate,
     SubmitContractTemplate,
+    TakeVerdict,
+    WithdrawContractTemplate,
 )
 
 TEMPLATE = ContractTemplateId.of("FRAMEWORK")
@@ -129,6 +133,23 @@ def test_what_was_rejected_is_a_draft_again(town: ContractTown) -> None:
     assert template(town).in_force is None
 
 
+def test_its_authors_take_back_what_waits_for_approval(town: ContractTown) -> None:
+    """Its approval is void; the draft may be written anew and submitted again."""
+    withdraw = WithdrawContractTemplate(reason="条款有误")
+    town.refused("contract-template.unknown", withdraw, TEMPLATE)
+    town.told(write(PAYMENT), by="sun")
+    town.told(withdraw, TEMPLATE, by="sun")
+    town.told(SubmitContractTemplate(), TEMPLATE, by="sun")
+    town.told(withdraw, TEMPLATE, by="sun")
+    town.told(withdraw, TEMPLATE, by="sun")
+    assert town.happened(TEMPLATE)[-1] == "ContractTemplateWithdrawn"
+    assert town.happened(ApprovalId.of(TEMPLATE, "1"))[-1] == "ApprovalVoided"
+    town.told(write(COURT), by="sun")
+    town.told(SubmitContractTemplate(), TEMPLATE, by="sun")
+    assert approve(town) is None
+    town.refused("contract_template.not_in_approval", withdraw, TEMPLATE)
+
+
 def test_a_clause_is_named_once(town: ContractTown) -> None:
     town.refused("contract.named_twice", write(PAYMENT, PAYMENT))
 
@@ -140,3 +161,30 @@ def test_a_retired_template_begins_no_contract_until_a_new_version(town: Contrac
     town.refused("contract_template.not_in_force", draft(template=TEMPLATE))
     in_force(town, COURT)
     town.told(draft(template=TEMPLATE))
+
+
+@pytest.mark.parametrize(
+    "stale",
+    [
+        {"version": 2},
+        {"content_hash": "sha256:" + "0" * 64},
+        {"approval": "approval:contract-template:FRAMEWORK:2"},
+    ],
+)
+def test_a_verdict_about_anything_else_is_none(town: ContractTown, stale: dict[str, Any]) -> None:
+    """It names version, content and the request that waits."""
+    town.told(write(PAYMENT), by="sun")
+    town.told(SubmitContractTemplate(), TEMPLATE, by="sun")
+    submitted: Any = town.last(TEMPLATE)
+    said = {
+        "approval": ApprovalId.of(TEMPLATE, "1"),
+        "version": 1,
+        "content_hash": submitted.content_hash,
+        "granted": True,
+        "approvers": ("wang",),
+    }
+    wrong = TakeVerdict(verdict=Verdict(**{**said, **stale}))
+    refusal = town.ask(wrong, TEMPLATE)
+    assert refusal is not None
+    assert refusal.code.endswith("verdict_stale")
+    assert town.ask(TakeVerdict(verdict=Verdict(**said)), TEMPLATE) is None

@@ -10,6 +10,7 @@ from tests.domain.terms.contracts import (
     CONTRACT,
     END,
     HOSPITAL,
+    OURS,
     PENS,
     PUMP,
     UNION,
@@ -21,10 +22,12 @@ from tests.domain.terms.contracts import (
 
 from medsales.domain.governance.approval import Approve
 from medsales.domain.governance.approval_flow import ApprovalFlow, Case, FlowRule, Step, rule_for
-from medsales.domain.governance.person import RevisePerson
+from medsales.domain.governance.person import DismissPerson, RevisePerson
+from medsales.domain.governance.signature import Meaning
 from medsales.domain.ids import ApprovalId
-from medsales.domain.kernel import Command, Role
+from medsales.domain.kernel import KINDS, Command, Role
 from medsales.domain.parties.customer import ReviseCustomer
+from medsales.domain.parties.our_company import US
 from medsales.domain.sales.quote import ConvertQuoteToContract, IssueQuote, SubmitQuote
 from medsales.domain.terms.amendment import DraftAmendment, EditAmendment
 from medsales.domain.terms.contract import (
@@ -35,10 +38,14 @@ from medsales.domain.terms.contract import (
 )
 from medsales.domain.terms.contract_content import AgreedLine, Award, Obligation, PriceReason
 from medsales.domain.terms.contract_life import MeetObligation
-from medsales.domain.terms.contract_signing import CountersignContract
+from medsales.domain.terms.contract_signing import (
+    CountersignContract,
+    ExcuseLateSigning,
+    SignContract,
+)
 from medsales.domain.terms.price_sheet import discount
+from medsales.testing import Pen
 
-OURS = PENS["sun"].printed["organisation"]
 FULL = AgreedLine(product=PUMP, price=cny(50), max_quantity=100)
 
 
@@ -140,6 +147,49 @@ def test_nobody_signs_for_both_by_changing_sides(town: ContractTown) -> None:
     town.told(revise, sun, by="wang")
     again = CountersignContract(signature=town.statement("sun", organisation=HOSPITAL))
     town.refused("contract.both_sides", again, by="sun")
+
+
+def test_nobody_of_a_third_company_signs_for_us(town: ContractTown) -> None:
+    """C1, B7: neither its people nor the customer's, whatever the roles in their tokens."""
+    town.told(draft())
+    town.sent()
+    third = Pen("third", "第三人", role=Role.LEGAL, organisation="别的公司")
+    town.told(third.registration(), by="registrar")
+    for command in third.commands():
+        town.told(command, third.id, by="third")
+    seen = (CONTRACT, 1, town.under_way.content_hash, Meaning.RESPONSIBILITY)
+    posing = SignContract(signature=third.signs(*seen, at=town.now))
+    refused = town.refused("contract.not_our_signatory", posing, by="third")
+    assert OURS in str(refused)
+    liu = town.sign("liu", role=Role.DIRECTOR)
+    town.refused("contract.not_our_signatory", liu, by="liu")
+
+
+def test_nobody_signs_for_us_before_we_have_said_who_we_are(town: ContractTown) -> None:
+    town.told(draft())
+    town.sent()
+    del town.streams[US], town.known[US]
+    town.refused("our_company.not_described", town.sign(), by="sun")
+    town.told(town.countersign(), CONTRACT, by="liu")
+
+
+def test_who_signs_for_the_customer_may_do_nothing_else() -> None:
+    """B7: there is a role for outsiders; none of ours is needed to countersign."""
+    allowed = {
+        command.__name__
+        for kind in KINDS.values()
+        for command in kind.commands.values()
+        if Role.COUNTERPARTY in command.allowed
+    }
+    assert allowed == {"CountersignContract", "EndSession"}
+    assert CountersignContract.allowed == (Role.COUNTERPARTY,)
+
+
+def test_c6_who_has_left_or_is_not_ours_excuses_nothing(town: ContractTown) -> None:
+    town.told(draft())
+    town.refused("person.not_ours", ExcuseLateSigning(reason="x"), by="liu")
+    town.told(DismissPerson(reason="x"), PENS["sun"].id, by="registrar")
+    town.refused("person.gone", ExcuseLateSigning(reason="x"), by="sun")
 
 
 def test_nobody_names_himself(town: ContractTown) -> None:

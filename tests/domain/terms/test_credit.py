@@ -12,6 +12,7 @@ from tests.domain.terms.accounts import (
     FAR,
     HEAD,
     JOINED,
+    RECEIPT,
     SO1,
     SO2,
     TAKEN_IN,
@@ -19,6 +20,8 @@ from tests.domain.terms.accounts import (
     account,
     agreed_to,
     ask,
+    consents,
+    owner,
     requested,
     reserved,
     reserving,
@@ -28,7 +31,7 @@ from tests.domain.terms.accounts import (
 
 from medsales.domain.governance.approval import Approve, Reject
 from medsales.domain.ids import ApprovalId, CreditAccountId
-from medsales.domain.kernel import Event, Sentence
+from medsales.domain.kernel import Event, Refused, Sentence
 from medsales.domain.terms.credit import (
     AgreeCredit,
     AgreeGroupLimit,
@@ -58,7 +61,16 @@ from medsales.domain.terms.credit import (
     WatchCredit,
     WithdrawCreditRequest,
 )
-from medsales.domain.terms.credit_exposure import Ending, EndReservation, Stage
+from medsales.domain.terms.credit_exposure import (
+    CashRecorded,
+    CashReturned,
+    EndReservation,
+    InvoiceSettled,
+    Means,
+    OrderInvoiced,
+    RecordCash,
+    Stage,
+)
 from medsales.domain.terms.credit_group import (
     GroupLeft,
     JoinGroup,
@@ -206,6 +218,19 @@ def test_an_override_needs_another_person_than_who_asked_k4() -> None:
     assert granted.grant.approvers == ("wang",)
 
 
+def test_asking_twice_for_the_same_override_waits_once_k4() -> None:
+    """Under another key; once it is granted, the same again is a wish of its own."""
+    here = town()
+    assert here.ask(AGREE) is None
+    for _ in range(2):
+        assert here.ask(OVERRIDE, ACCOUNT, by="chen") is None
+    assert [*owner(here).pending] == [1]
+    approve = Approve(content_hash=hash_of(here))
+    assert here.ask(approve, ApprovalId.of(ACCOUNT, "1"), by="wang") is None
+    assert here.ask(OVERRIDE, ACCOUNT, by="chen") is None
+    assert [*owner(here).pending] == [2]
+
+
 def test_a_rejected_override_is_told_to_the_account_k4() -> None:
     here = town()
     assert here.ask(AGREE, by="chen") is None
@@ -259,6 +284,7 @@ def test_a_request_is_withdrawn_with_its_approval() -> None:
 # Standing
 
 HELD, BLOCKED = CreditHeld(reason=WHY), CreditBlocked(reason=WHY)
+MONEY = CashRecorded(reference="BANK-1", amount=cny("10"), evidence=RECEIPT)
 
 
 @pytest.mark.parametrize("stopped", [HELD, BLOCKED, CreditClosed(reason=WHY)])
@@ -279,7 +305,7 @@ def test_goods_that_were_used_are_owed_whatever_the_limit_says_u6() -> None:
     [
         ((), WatchCredit(reason=WHY), CreditWatched(reason=WHY)),
         ((CreditWatched(reason=WHY),), HoldCredit(reason=WHY), HELD),
-        ((HELD,), ClearCredit(reason=WHY), CreditCleared(reason=WHY)),
+        ((HELD, MONEY), ClearCredit(reason=WHY), CreditCleared(reason=WHY)),
         ((HELD,), BlockCredit(reason=WHY), BLOCKED),
         ((BLOCKED,), CloseCredit(reason=WHY), CreditClosed(reason=WHY)),
     ],
@@ -315,6 +341,62 @@ def test_an_account_is_unblocked_by_two_persons() -> None:
     (unblocked,) = ask(asked, verdict_on(asked)).events
     assert isinstance(unblocked, CreditUnblocked)
     assert state(*asked, unblocked).status is CreditStatus.ACTIVE
+
+
+def test_a_hold_is_ended_by_a_payment_or_by_two_persons() -> None:
+    clear = ClearCredit(reason=WHY)
+    asked = requested(clear, AGREED, MONEY, HELD)
+    assert state(*asked).status is CreditStatus.ON_HOLD, "what came before it was held counts not"
+    (cleared,) = ask(asked, verdict_on(asked)).events
+    assert isinstance(cleared, CreditCleared)
+    assert cleared.grant is not None
+    after = state(*asked, cleared)
+    assert (after.status, after.pending) == (CreditStatus.ACTIVE, {})
+
+
+def test_who_is_paid_while_somebody_is_asked_ends_the_hold_alone() -> None:
+    here = town(AGREED, HELD)
+    assert here.ask(ClearCredit(reason=WHY), ACCOUNT) is None
+    money = RecordCash(reference="BANK-1", amount=cny("10"), evidence=RECEIPT)
+    for command in (money, ClearCredit(reason=WHY)):
+        assert here.ask(command, ACCOUNT) is None
+    assert (owner(here).status, owner(here).pending) == (CreditStatus.ACTIVE, {})
+    is_closed(consents(here, 1))
+
+
+def is_closed(refusal: Refused | None) -> None:
+    assert refusal is not None
+    assert refusal.code == "approval.closed"
+
+
+def test_a_credit_note_or_nothing_at_all_is_no_payment_that_ends_a_hold() -> None:
+    billed = OrderInvoiced(number="INV-1", order=SO1, amount=cny("10"))
+    history = (AGREED, reserved("10", stage=Stage.SHIPPED), billed, HELD)
+    settled = InvoiceSettled(
+        invoice="INV-1", order=SO1, means=Means.PAYMENT, reference="R", amount=cny("10")
+    )
+    assert state(*history, settled).paid_since_held
+    note = settled.model_copy(update={"means": Means.CREDIT_NOTE})
+    assert not state(*history, note).paid_since_held
+    nothing = [event.model_copy(update={"amount": cny("0")}) for event in (settled, MONEY)]
+    assert not state(*history, *nothing).paid_since_held
+
+
+def test_money_that_was_paid_back_ends_no_hold() -> None:
+    back = CashReturned(reference=MONEY.reference, amount=MONEY.amount, evidence=RECEIPT)
+    assert state(AGREED, HELD, MONEY).paid_since_held
+    requested(ClearCredit(reason=WHY), AGREED, HELD, MONEY, back)
+
+
+@pytest.mark.parametrize("command", [BlockCredit(reason=WHY), OVERRIDE], ids=["block", "override"])
+def test_nobody_is_asked_any_longer_to_end_a_hold_that_has_ended(command: Any) -> None:
+    here = town(AGREED, HELD)
+    for each in (ClearCredit(reason=WHY), command):
+        assert here.ask(each, ACCOUNT) is None
+    if command is OVERRIDE:
+        assert consents(here, 2) is None
+    assert owner(here).pending == {}
+    is_closed(consents(here, 1))
 
 
 def test_an_approved_override_ends_a_hold_but_not_a_block() -> None:
@@ -365,6 +447,15 @@ def test_the_group_limit_is_checked_over_the_head_and_all_members_k7() -> None:
     account(*group).when(reserving("400.01"), HEAD).refused("credit.no_room")
 
 
+def test_the_advance_of_a_member_makes_no_room_for_the_others_k7() -> None:
+    """Otherwise one person could make room for a group, by taking in who has paid in advance."""
+    rich = MemberJoined(member=CreditAccountId("credit-account:rich"), owed=(cny("-5000"),))
+    group = (HEAD_AGREED, GROUP_LIMIT, rich, TAKEN_IN)
+    member = account(AGREED.model_copy(update={"limit": cny("9000")}), JOINED, head=group)
+    member.when(reserving("1200"), ACCOUNT).then(reserved("1200"))
+    member.when(reserving("1200.01"), ACCOUNT).refused("credit.no_room", "on top of 0")
+
+
 def test_a_group_that_is_stopped_stops_its_members_k7() -> None:
     account(*MEMBER, head=(HEAD_AGREED, TAKEN_IN, HELD)).when(reserving("1"), ACCOUNT).refused(
         "credit.no_room"
@@ -373,7 +464,7 @@ def test_a_group_that_is_stopped_stops_its_members_k7() -> None:
 
 def test_the_head_is_told_when_a_reservation_ends_k7() -> None:
     history = (*MEMBER, reserved("400"))
-    end = EndReservation(order=SO1, amount=cny("150"), why=Ending.CANCELLED)
+    end = EndReservation(order=SO1, amount=cny("150"))
     outcome = account(*history, head=(HEAD_AGREED, TAKEN_IN)).when(end, ACCOUNT)
     assert outcome.also == {HEAD: [MemberNoted(member=ACCOUNT, owed=cny("250"))]}
 
@@ -381,10 +472,42 @@ def test_the_head_is_told_when_a_reservation_ends_k7() -> None:
 def test_a_member_takes_what_it_owes_along_when_it_leaves_k7() -> None:
     history = (*MEMBER, reserved("400"))
     head = (HEAD_AGREED, MemberJoined(member=ACCOUNT, owed=(cny("400"),)))
-    outcome = account(*history, head=head).when(LeaveGroup(reason=WHY), ACCOUNT)
-    outcome.then(GroupLeft(head=HEAD, reason=WHY))
+    asked = requested(LeaveGroup(reason=WHY), *history)
+    outcome = account(*asked, head=head).when(verdict_on(asked), ACCOUNT)
+    (left,) = outcome.events
+    assert isinstance(left, GroupLeft)
+    assert left.head == HEAD
     assert outcome.also == {HEAD: [MemberLeft(member=ACCOUNT)]}
     assert state(*head, MemberLeft(member=ACCOUNT)).group_exposure("CNY", FAR) == 0
+
+
+def test_who_has_a_member_leave_its_group_needs_another_person_k7() -> None:
+    """Otherwise its finance alone would be rid of the limit of the group."""
+    head = (HEAD_AGREED, GROUP_LIMIT, MemberJoined(member=ACCOUNT, owed=(cny("900"),)))
+    here = town(AGREED, JOINED, reserved("900"), head=head)
+    assert here.ask(LeaveGroup(reason=WHY), ACCOUNT, by="chen") is None
+    assert owner(here).head == HEAD, "until somebody has agreed"
+    refusal = consents(here, 1, by="chen")
+    assert refusal is not None
+    assert refusal.code == "approval.approver_is_author"
+    assert consents(here, 1, by="wang") is None
+    assert (owner(here).head, owner(here).pending) == (None, {})
+    assert not state(*here.streams[HEAD]).members
+
+
+def test_a_member_that_may_not_leave_stays_k7() -> None:
+    asked = requested(LeaveGroup(reason=WHY), *MEMBER)
+    rejected = ask(asked, verdict_on(asked, granted=False)).events
+    assert state(*asked, *rejected).head == HEAD
+    ask((AGREED,), LeaveGroup(reason=WHY)).then()
+
+
+def test_who_joins_a_group_does_not_escape_the_group_limit_of_its_own_k7() -> None:
+    """A head without members joins a group that has no limit at all."""
+    own = GroupLimitAgreed(limit=cny("200"), reason=WHY)
+    generous = account(AGREED, own, JOINED, head=(HEAD_AGREED, TAKEN_IN))
+    generous.when(reserving("200"), ACCOUNT).then(reserved("200"))
+    generous.when(reserving("200.01"), ACCOUNT).refused("credit.no_room", "200 agreed")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,6 @@ from medsales.domain.terms.credit import (
 )
 from medsales.domain.terms.credit_exposure import (
     EndGuarantee,
-    Ending,
     EndReservation,
     Means,
     MoveReservation,
@@ -48,10 +47,13 @@ from medsales.domain.terms.credit_exposure import (
     RecordGuarantee,
     RecordInvoice,
     RecordSettlement,
+    ReleaseReservation,
     ReserveCredit,
     ReturnCash,
+    TakeReturn,
 )
 from medsales.domain.terms.credit_group import JoinGroup, LeaveGroup
+from medsales.domain.values import Money
 
 WHOSE = st.integers(0, 2)
 ORDERS = st.integers(0, 5)
@@ -59,6 +61,8 @@ AMOUNTS = st.integers(1, 60)
 LIMITS = st.integers(0, 150)
 SELDOM = st.integers(0, 5)
 """What would end a life early is done when this is 0."""
+STANDING = {Matter.CLEAR: CreditStatus.ON_HOLD, Matter.UNBLOCK: CreditStatus.BLOCKED}
+"""How an account stands as long as this is asked about it."""
 lives = count()
 NOTHING = Decimal(0)
 
@@ -83,7 +87,35 @@ class CreditLives(RuleBasedStateMachine):
         return InMemory()
 
     def tell(self, command: Command[Any], id: str | None = None, by: str = "chen") -> bool:
-        return self.town.ask(command, id, by) is None
+        """What Chen says alone makes no room anywhere (K1, K4, K7)."""
+        before = {id: self.room(id) for id in self.accounts}
+        paid = id in {id for id in self.accounts if self.account(id).paid_since_held}
+        told = self.town.ask(command, id, by) is None
+        if by == "chen" and not self.may_make_room(command, paid=paid):
+            assert all(self.room(id) <= room for id, room in before.items()), "nobody does alone"
+        return told
+
+    @staticmethod
+    def may_make_room(command: Command[Any], *, paid: bool) -> bool:
+        """Money does that has come, and what becomes of orders; two persons do the rest."""
+        if isinstance(command, RecordSettlement):
+            return command.means is Means.PAYMENT
+        if isinstance(command, ClearCredit):
+            return paid
+        return isinstance(command, RecordCash | EndReservation | TakeReturn)
+
+    def room(self, id: CreditAccountId) -> Decimal:
+        """For how much could be sold now, at most."""
+        account = self.account(id)
+        groups = [account, *([self.account(account.head)] if account.head else [])]
+        if any(each.stopped() for each in groups):
+            return Decimal("-Infinity")
+        rooms = [self.left(account.limit, self.exposed(account), account)]
+        rooms += [self.left(each.group_limit, self.exposed_as_group(each), each) for each in groups]
+        return min(rooms)
+
+    def left(self, limit: Money | None, exposed: Decimal, account: CreditAccount) -> Decimal:
+        return limit.amount + self.more(account) - exposed if limit else Decimal("Infinity")
 
     def account(self, id: CreditAccountId) -> CreditAccount:
         state = self.town.state(id)
@@ -156,6 +188,7 @@ class CreditLives(RuleBasedStateMachine):
             self.consent(n)
         else:
             self.tell(ClearCredit(reason=WHY), self.accounts[n])
+            self.consent(n)
 
     @rule()
     def a_day_passes(self) -> None:
@@ -186,6 +219,7 @@ class CreditLives(RuleBasedStateMachine):
             assert standing <= {CreditStatus.ACTIVE, CreditStatus.WATCH}
             assert self.excess_of(self.accounts[n]) == 0, "K2"
             assert self.group_excess_of(head) == 0, "K7"
+            assert self.group_excess_of(self.accounts[n]) == 0, "K7"
 
     @rule(n=WHOSE, order=ORDERS, amount=st.integers(30, 90))
     def reserve_much(self, n: int, order: int, amount: int) -> None:
@@ -196,14 +230,38 @@ class CreditLives(RuleBasedStateMachine):
         move = MoveReservation(order=self.orders[order], amount=cny(str(amount)))
         self.tell(move, self.accounts[n])
 
-    @rule(n=WHOSE, order=ORDERS, amount=AMOUNTS, why=st.sampled_from(Ending))
-    def end(self, n: int, order: int, amount: int, why: Ending) -> None:
+    @rule(n=WHOSE, order=ORDERS, amount=AMOUNTS)
+    def cancel(self, n: int, order: int, amount: int) -> None:
         id, number = self.accounts[n], self.orders[order]
         before = self.account(id).reservations.get(number)
-        end = EndReservation(order=number, amount=cny(str(amount)), why=why)
+        end = EndReservation(order=number, amount=cny(str(amount)))
         if self.exists(id) and self.tell(end, id) and before:
-            there = before.confirmed if why is Ending.CANCELLED else before.shipped
-            self.owed[id] -= int(min(there, Decimal(amount)))
+            self.owed[id] -= int(min(before.confirmed, Decimal(amount)))
+
+    @rule(n=WHOSE, order=ORDERS, amount=AMOUNTS, whole=st.booleans(), alone=st.booleans())
+    def give_back(self, n: int, order: int, amount: int, *, whole: bool, alone: bool) -> None:
+        """What had not been billed ends; in doubt, when somebody else agrees, and only once."""
+        id, number = self.accounts[n], self.orders[order]
+        before = self.account(id).reservations.get(number)
+        take = TakeReturn(order=number, amount=cny(str(amount)), whole=whole, alone=alone)
+        if not self.exists(id) or not self.tell(take, id) or before is None:
+            return
+        billed = any(invoice.order == number for invoice in self.account(id).invoices.values())
+        if whole:
+            self.owed[id] -= int(before.shipped)
+        elif alone and not billed:
+            self.owed[id] -= int(min(before.shipped, Decimal(amount)))
+
+    @rule(n=WHOSE, order=ORDERS, amount=AMOUNTS)
+    def release(self, n: int, order: int, amount: int) -> None:
+        id, number = self.accounts[n], self.orders[order]
+        before = self.account(id).reservations.get(number)
+        ask = ReleaseReservation(order=number, amount=cny(str(amount)), reason=WHY)
+        if self.exists(id) and self.tell(ask, id):
+            assert before is not None
+            assert amount <= before.returned <= before.shipped, "K3"
+            self.consent(n)
+            self.owed[id] -= amount
 
     def exists(self, id: CreditAccountId) -> bool:
         return self.account(id).customer is not None
@@ -245,6 +303,7 @@ class CreditLives(RuleBasedStateMachine):
                 invoice=number, means=means, reference=reference, amount=cny(str(some))
             )
             if self.tell(settle, id):
+                self.consent(n)
                 self.owed[id] -= some * (means is not Means.UNAPPLIED_CASH)
                 return
 
@@ -261,7 +320,9 @@ class CreditLives(RuleBasedStateMachine):
 
     @rule(n=WHOSE, amount=AMOUNTS, days=st.integers(0, 3), given_back=st.booleans())
     def guarantee(self, n: int, amount: int, days: int, *, given_back: bool) -> None:
+        """Smaller at once, larger or longer when somebody else agrees."""
         id = self.accounts[n]
+        before = self.exposed(self.account(id))
         if given_back:
             self.tell(EndGuarantee(number="G", reason=WHY), id)
         else:
@@ -270,7 +331,9 @@ class CreditLives(RuleBasedStateMachine):
                 number="G", guarantor="ICBC", amount=cny(str(amount)), until=until, evidence=RECEIPT
             )
             self.tell(record, id)
+        assert self.exposed(self.account(id)) >= before, "nobody alone makes room"
         self.excused = True
+        self.consent(n)
 
     @rule(n=WHOSE, order=ORDERS, amount=AMOUNTS, means=st.sampled_from(Means))
     def sell_bill_and_settle(self, n: int, order: int, amount: int, means: Means) -> None:
@@ -288,8 +351,11 @@ class CreditLives(RuleBasedStateMachine):
     @rule(n=WHOSE, sure=SELDOM)
     def leave(self, n: int, sure: int) -> None:
         if not sure:
+            head = self.account(self.accounts[n]).head
             self.tell(LeaveGroup(reason=WHY), self.accounts[n])
+            assert self.account(self.accounts[n]).head == head, "nobody leaves alone"
             self.excused = True
+            self.consent(n)
 
     # What must always be true
 
@@ -337,11 +403,14 @@ class CreditLives(RuleBasedStateMachine):
 
     def group_excess_of(self, id: CreditAccountId) -> Decimal:
         head = self.account(id)
-        if head.group_limit is None or head.head is not None:
+        if head.group_limit is None:
             return NOTHING
-        members = [self.account(a).owed for a in self.accounts if self.account(a).head == id]
-        owed = sum((owed.get("CNY", NOTHING) for owed in members), self.exposed(head))
-        return max(NOTHING, owed - head.group_limit.amount - self.more(head))
+        return max(NOTHING, -self.left(head.group_limit, self.exposed_as_group(head), head))
+
+    def exposed_as_group(self, head: CreditAccount) -> Decimal:
+        """Its own, and what each member owes; who has paid in advance pays for nobody else."""
+        owed = [self.account(member).owed.get("CNY", NOTHING) for member in head.members]
+        return self.exposed(head) + sum((max(each, NOTHING) for each in owed), NOTHING)
 
     def exposed(self, account: CreditAccount) -> Decimal:
         held = [g.amount.amount for g in account.guarantees.values() if self.today <= g.until]
@@ -354,9 +423,14 @@ class CreditLives(RuleBasedStateMachine):
     @invariant()
     def nothing_waits_that_is_asked_no_longer(self) -> None:
         for id in self.accounts:
-            matters = [request.matter for request in self.account(id).pending.values()]
-            once = [matter for matter in matters if matter is not Matter.OVERRIDE]
-            assert len(once) == len(set(once))
+            account = self.account(id)
+            pending = [*account.pending.values()]
+            once = [each for each in pending if each.matter is not Matter.OVERRIDE]
+            assert len(once) == len({(each.matter, each.papers) for each in once})
+            for request in pending:
+                assert request.matter is not Matter.LEAVE_GROUP or request.head == account.head
+                standing = STANDING.get(request.matter, account.status)
+                assert account.status is standing, "what it is about has ended"
 
 
 def parts_of(account: CreditAccount) -> Iterator[Decimal]:

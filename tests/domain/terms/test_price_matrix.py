@@ -566,6 +566,12 @@ def test_a_version_may_end_and_leaves_no_price() -> None:
     given(OPENED).when(backwards, MATRIX).refused("matrix.days_wrong")
 
 
+def test_no_price_is_older_than_the_calendar() -> None:
+    for first in (date.min, date(1949, 9, 30)):
+        old = DraftVersion(effective_from=first, cells=(LIST,))
+        given(OPENED).when(old, MATRIX).refused("matrix.days_wrong")
+
+
 REPEATED = {
     "SubmitVersion": {"in review"},
     "WithdrawVersion": {"draft"},

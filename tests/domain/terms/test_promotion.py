@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tests.domain.orders.towns import InMemory
 from tests.domain.terms.pricing import PUMP, STENT, A, B, buyer, money
 
-from medsales.domain.governance.approval import Approve
+from medsales.domain.governance.approval import Approve, Verdict
 from medsales.domain.ids import ApprovalId, OrderId, PromotionId
 from medsales.domain.kernel import Event, Refused
 from medsales.domain.terms.promotion import (
@@ -37,6 +37,7 @@ from medsales.domain.terms.promotion import (
     ReturnToPromotion,
     StopPromotion,
     SubmitPromotion,
+    TakeVerdict,
     Terms,
     WithdrawPromotion,
     applied,
@@ -130,10 +131,74 @@ def test_what_it_takes_off_decides_who_approves() -> None:
     outcome = given(DRAFTED).when(SubmitPromotion(), ID).then(SUBMITTED)
     request: Any = outcome.also[APPROVAL][0]
     assert (request.case.discount, request.case.amount) == (Decimal(5), money("100"))
-    one_free = FreeGoods(buy=PUMP, count=3, free=STENT, free_count=1, value=money("10"))
-    free = PromotionDrafted(code="SPRING", author="chen", terms=terms(one_free))
-    request = given(free).when(SubmitPromotion(), ID).also[APPROVAL][0]
-    assert request.case.discount == Decimal("25.00")
+
+
+@pytest.mark.parametrize(
+    ("offer", "discount"),
+    [
+        (FreeGoods(buy=PUMP, count=3, free=PUMP, free_count=1, value=money("10")), "25.00"),
+        (FreeGoods(buy=STENT, count=3, free=PUMP, free_count=1, value=money("10")), "100"),
+        (AmountOff(amount=money("1")), "100"),
+        (
+            Bundle(
+                items=(
+                    BundleItem(product=PUMP, quantity=1, price=money("1")),
+                    BundleItem(product=STENT, quantity=1, price=money("1")),
+                )
+            ),
+            "100",
+        ),
+    ],
+    ids=["of the same goods", "of other goods", "an amount", "a set"],
+)
+def test_p2_what_its_terms_do_not_tell_is_the_deepest_discount(offer: Any, discount: str) -> None:
+    """So no promotion slips past those who approve large discounts."""
+    drafted = PromotionDrafted(code="SPRING", author="chen", terms=terms(offer))
+    request: Any = given(drafted).when(SubmitPromotion(), ID).also[APPROVAL][0]
+    assert request.case.discount == Decimal(discount)
+
+
+BOTH = (BundleItem(product=each, quantity=1, price=money("1")) for each in (PUMP, STENT))
+
+
+@pytest.mark.parametrize(
+    ("offer", "steps"),
+    [
+        (FreeGoods(buy=STENT, count=100, free=PUMP, free_count=1, value=money("0")), 2),
+        (FreeGoods(buy=PUMP, count=9, free=PUMP, free_count=1, value=money("10")), 2),
+        (Bundle(items=tuple(BOTH)), 1),
+        (AmountOff(amount=money("99")), 1),
+        (FIVE, 1),
+    ],
+    ids=["another product", "the same product", "a set", "an amount", "a percentage"],
+)
+def test_p5_a_gift_is_below_every_floor_and_two_approve_it(offer: Any, steps: int) -> None:
+    """Where no flow has been adopted; what is not given away stops at the floor by itself."""
+    drafted = PromotionDrafted(code="SPRING", author="chen", terms=terms(offer))
+    outcome = given(drafted).when(SubmitPromotion(), ID)
+    request: Any = outcome.also[APPROVAL][0]
+    assert request.case.flags == (("below_floor",) if steps == 2 else ())
+    assert len(request.steps) == steps
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        PercentOff(percent=Decimal(90)),
+        AmountOff(amount=money("99")),
+        Bundle(
+            items=(
+                BundleItem(product=PUMP, quantity=1, price=money("0.01")),
+                BundleItem(product=STENT, quantity=1, price=money("800")),
+            )
+        ),
+    ],
+    ids=["a percentage", "an amount", "a set"],
+)
+def test_p5_whatever_is_taken_off_no_price_goes_below_its_floor(offer: Any) -> None:
+    wishes = [wish("100", floor=money("80")), wish("800", product=STENT, line=2)]
+    lines = applied(terms(offer), wishes).lines
+    assert min(line.price.amount for line in lines if line.product == PUMP) == 80
 
 
 def test_a_submitted_one_is_taken_back_and_its_approval_is_void() -> None:
@@ -258,6 +323,13 @@ def test_a_bundle_counts_in_whole_sets_and_the_rest_keeps_its_price() -> None:
     assert outcome(terms(SET), wish("100", 3)) == [(1, 3, "100")]
 
 
+def test_a_bundle_never_leads_below_the_floor_p5() -> None:
+    two = [wish("100", floor=money("90")), wish("10", 2, STENT, 2, floor=money("3"))]
+    assert outcome(terms(SET), *two) == [(1, 1, "90"), (2, 2, "7")]
+    below = [wish("85", floor=money("90")), wish("10", 2, STENT, 2)]
+    assert outcome(terms(SET), *below)[0] == (1, 1, "85"), "a named exception stays as it is"
+
+
 def test_a_bundle_never_makes_dearer() -> None:
     assert outcome(terms(SET), wish("60"), wish("10", 2, STENT, 2))[0] == (1, 1, "60")
 
@@ -365,3 +437,22 @@ def test_in_any_life_the_draws_are_within_the_budget(
         state: Any = town.state(ID)
         assert state.drawn == sum(part.amount.amount for part in state.draws.values())
         assert state.drawn <= 100
+
+
+@pytest.mark.parametrize(
+    ("stage", "said", "code"),
+    [
+        ("in review", {"content_hash": "sha256:" + "0" * 64}, "verdict_stale"),
+        ("in review", {"version": 2}, "verdict_stale"),
+        ("in review", {"approval": ApprovalId.of(ID, "2")}, "verdict_stale"),
+        ("approved", {}, "promotion.wrong_stage"),
+        ("stopped", {}, "promotion.wrong_stage"),
+    ],
+)
+def test_a_verdict_is_about_what_waits_for_it(stage: str, said: dict[str, Any], code: str) -> None:
+    """Also one that was right once: a promotion that was stopped does not run again by it."""
+    right = {"approval": APPROVAL, "version": 1, "content_hash": HASH, "approvers": ("wang",)}
+    verdict = TakeVerdict(verdict=Verdict(granted=True, **{**right, **said}))
+    refusal = given(*STAGES[stage]).when(verdict, ID).refusal
+    assert refusal is not None
+    assert refusal.code.endswith(code)

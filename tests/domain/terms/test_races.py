@@ -117,6 +117,6 @@ def test_orders_race_for_the_last_pieces_of_an_exception_p5(both: tuple[Company,
 
     assert len(all_at_once(both, take, sheet)) == 2
     state = both[1].app.existing(PriceSheetId(sheet), PriceSheet)
-    assert sum(state.taken["EX-1"].values()) == 4
+    assert state.taken["EX-1"].pieces == 4
     assert prices.price(buyer(customer=UNION), 2, TODAY).price == money("100")
     assert prices.price(buyer(customer=UNION), 1, TODAY).price == money("79")

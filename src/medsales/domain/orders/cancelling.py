@@ -13,7 +13,7 @@ from medsales.domain.orders.goods import Goods, LineNumber
 from medsales.domain.orders.holds import must_own
 from medsales.domain.orders.order import CancelledLine, HoldKind, Order, OrderStatus
 from medsales.domain.parties.customer import Customer
-from medsales.domain.terms.credit_exposure import Ending, EndReservation
+from medsales.domain.terms.credit_exposure import EndReservation
 from medsales.domain.values import Quantity
 
 
@@ -36,6 +36,7 @@ class CancelOrder(Command[Order]):
                 "everything has been shipped; it can only be returned",
                 "订单货物已全部发出, 只能退货",
             )
+        may_leave_so_few(order, rest, who)
         return tuple(wholly_cancelled(order, id, self.reason))
 
 
@@ -51,6 +52,24 @@ def may_take_apart(order: Order, who: Who) -> None:
             " a manager decides to cancel a part of it",
             f"订单整体适用 {order.placed.promoted.promotion}, 部分取消须由经理决定",
         )
+
+
+def may_leave_so_few(order: Order, pieces: dict[int, int], who: Who) -> None:
+    """A price for many is not kept by who cancels most of them (P4); the whole line may go.
+
+    A manager may leave it so, and says why.
+    """
+    for number, quantity in pieces.items():
+        line = order.lines[number]
+        left = line.left - quantity
+        if 0 < left < line.min_quantity and Role.MANAGER not in who.roles:
+            raise Refused(
+                "order.below_quantity_break",
+                f"line {number} has its price from {line.min_quantity} pieces on, and {left} would"
+                " be left; a manager decides that",
+                f"第 {number} 行的价格自 {line.min_quantity} 件起适用, 取消后仅余 {left} 件,"
+                " 须由经理决定",
+            )
 
 
 def not_shipped(order: Order) -> dict[int, int]:
@@ -73,7 +92,7 @@ def cancelled(
     order: Order, id: OrderId, pieces: dict[int, int], reason: str
 ) -> Iterator[Event[Order] | Also]:
     """So many pieces of its lines; what they took of credit and contracts is free (D4, K3)."""
-    left = sum(line.ordered - line.cancelled for line in order.lines.values())
+    left = sum(line.left for line in order.lines.values())
     kept = order.status or OrderStatus.PLACED
     yield OrderCancelled(
         customer=order.buyer(),
@@ -83,7 +102,7 @@ def cancelled(
     )
     if order.reserved and order.credit:
         worth = order.worth(pieces)
-        yield Also(order.credit, EndReservation(order=id, amount=worth, why=Ending.CANCELLED))
+        yield Also(order.credit, EndReservation(order=id, amount=worth))
     yield from given_back(order, id, pieces)
 
 
@@ -106,6 +125,7 @@ class CancelLine(Command[Order]):
                 f"{line.open} of line {self.line} can be cancelled, not {self.quantity}",
                 f"第 {self.line} 行可取消 {line.open}, 不足 {self.quantity}",
             )
+        may_leave_so_few(order, {self.line: self.quantity}, who)
         return tuple(cancelled(order, id, {self.line: self.quantity}, self.reason))
 
 
@@ -155,13 +175,15 @@ class ReopenOrder(Command[Order]):
     reason: Text
 
     def decide(
-        self, order: Order, id: OrderId, customer: Customer
+        self, order: Order, id: OrderId, customer: Customer, by: str
     ) -> tuple[Event[Order] | Also, ...]:
         order.must_be(OrderStatus.CANCELLED)
         assert order.placed is not None, "what was cancelled was placed"
         customer.must_be_served()
         lines = order.cancelled_last
-        reopened = OrderReopened(customer=order.buyer(), lines=lines, reason=self.reason)
+        reopened = OrderReopened(
+            customer=order.buyer(), lines=lines, reason=self.reason, reopened_by=by
+        )
         return reopened, *drawn(order.placed, id, {line.line: line.quantity for line in lines})
 
 
@@ -170,6 +192,8 @@ class OrderReopened(Event[Order]):
     lines: tuple[CancelledLine, ...]
     """What its last cancellation took is wanted again."""
     reason: str
+    reopened_by: str | None = None
+    """Who may not release its holds either."""
 
     def apply(self, order: Order, /) -> Order:
         lines = dict(order.lines)
@@ -184,5 +208,6 @@ class OrderReopened(Event[Order]):
             price_released=False,
             reserved=False,
             reopened=True,
+            reopened_by=self.reopened_by,
             cancelled_last=(),
         )

@@ -36,7 +36,7 @@ def given_back(order: Order, id: OrderId, pieces: Pieces) -> Iterator[Also]:
     placed = order.placed
     if placed is None:
         return
-    left = sum(line.ordered - line.cancelled for line in order.lines.values())
+    left = sum(line.left for line in order.lines.values())
     if placed.promoted and left == sum(pieces.values()):
         yield Also(placed.promoted.promotion, ReturnToPromotion(order=id))
     if placed.contract:

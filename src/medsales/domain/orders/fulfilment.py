@@ -48,9 +48,8 @@ from medsales.domain.stock.device_unit import (
 from medsales.domain.stock.lot import Lot, ReleaseLot, ReserveLot, ReturnLot
 from medsales.domain.stock.product import Product
 from medsales.domain.terms.credit_exposure import (
-    Ending,
-    EndReservation,
     MoveReservation,
+    TakeReturn,
 )
 from medsales.domain.values import Days, day_in_china
 
@@ -266,7 +265,7 @@ class SellPlacedUnits(Command[Order]):
         now: datetime,
     ) -> tuple[PlacedUnitsSold | Also, ...]:
         order.must_be(OrderStatus.CONFIRMED)
-        gates = sale_gates(customer.kind_of, products, buyer_file, own_file, day_in_china(now))
+        gates = sale_gates(customer, products, buyer_file, own_file, day_in_china(now))
         wanted = [
             (number, None, unit.product, 1) for number, unit in zip(self.units, units, strict=True)
         ]
@@ -322,11 +321,23 @@ class ReturnGoods(GoodsCommand):
             yield Also(some.lot, back)
 
 
-def returned_on_credit(order: Order, id: OrderId, goods: Iterable[Goods]) -> Iterator[Also]:
-    """What came back is owed no longer, as far as it has not been billed."""
+def returned_on_credit(order: Order, id: OrderId, goods: tuple[Goods, ...]) -> Iterator[Also]:
+    """What came back is owed no longer, as far as it has not been billed; the account knows that.
+
+    A gift is not kept by who returns what it was given with, nor the price of a set by a part: what
+    counts as a whole under a promotion is settled when all of it is back, or by people.
+    """
     if order.reserved and order.credit:
-        worth = order.worth(by_line(goods))
-        yield Also(order.credit, EndReservation(order=id, amount=worth, why=Ending.RETURNED))
+        promoted = order.promotion is not None
+        kept = order.travelling or minus(order.delivered, goods)
+        to_come = any(line.not_shipped for line in order.lines.values())
+        take = TakeReturn(
+            order=id,
+            amount=order.worth(by_line(goods)),
+            whole=not kept and not (promoted and to_come),
+            alone=not promoted,
+        )
+        yield Also(order.credit, take)
 
 
 class GoodsReturned(Event[Order]):

@@ -13,14 +13,36 @@ from datetime import date, datetime
 
 from medsales.domain.governance.licence import GateEvaluated, buyer_gate, seller_gate
 from medsales.domain.governance.licence_file import LicenceFile
-from medsales.domain.ids import CreditAccountId, CustomerId, OrderId
-from medsales.domain.kernel import Also, Command, Event, Refused, Role, Text, Value, Who
-from medsales.domain.orders.order import HoldKind, Order, OrderStatus
-from medsales.domain.parties.customer import Customer, CustomerKind
+from medsales.domain.governance.person import Person
+from medsales.domain.governance.speaking import SpeaksForUs, must_speak_for_us
+from medsales.domain.ids import (
+    CreditAccountId,
+    CustomerId,
+    OrderId,
+    PriceMatrixId,
+    PriceSheetId,
+)
+from medsales.domain.kernel import (
+    Also,
+    Command,
+    Event,
+    Refused,
+    Role,
+    Sentence,
+    Text,
+    Value,
+    Who,
+)
+from medsales.domain.orders.order import HoldKind, Order, OrderPlaced, OrderStatus
+from medsales.domain.orders.placing import PriceList, WantedLine, sheets_of
+from medsales.domain.parties.customer import Customer
+from medsales.domain.parties.our_company import OurCompany
 from medsales.domain.stock.product import Product
 from medsales.domain.terms.credit import CreditAccount
 from medsales.domain.terms.credit_exposure import ReserveCredit
-from medsales.domain.terms.price_matrix import PriceMatrix, VersionStatus
+from medsales.domain.terms.price_matrix import GIVEN_UP, PriceMatrix
+from medsales.domain.terms.price_sheet import PriceSheet
+from medsales.domain.terms.promotion import Promotion
 from medsales.domain.values import Money, day_in_china
 
 HOLD_OWNERS = {
@@ -40,7 +62,7 @@ class Hold(Value):
 
 
 def sale_gates(
-    buyer: CustomerKind,
+    buyer: Customer,
     products: Iterable[Product],
     buyer_file: LicenceFile | None,
     own_file: LicenceFile | None,
@@ -55,9 +77,12 @@ def sale_gates(
 class Checks:
     """All that a promise depends on besides the order itself."""
 
+    order: OrderId
     customer: Customer
     price_matrix: PriceMatrix | None
     products: tuple[Product, ...]
+    sheets: tuple[PriceSheet | None, ...]
+    promotion: Promotion | None
     buyer_file: LicenceFile | None
     own_file: LicenceFile | None
     credit: CreditAccount | None
@@ -65,9 +90,7 @@ class Checks:
     on: date
 
     def gates(self) -> tuple[GateEvaluated, ...]:
-        return sale_gates(
-            self.customer.kind_of, self.products, self.buyer_file, self.own_file, self.on
-        )
+        return sale_gates(self.customer, self.products, self.buyer_file, self.own_file, self.on)
 
     def failed(self, order: Order) -> tuple[Hold, ...]:
         """One hold of a kind, the first reason of each."""
@@ -83,7 +106,7 @@ class Checks:
             yield Hold(kind=HoldKind.CREDIT, en=objection.en, zh=objection.zh)
 
     def _price(self, order: Order) -> Iterator[Hold]:
-        """A price may have been given up since; one that was opened again must still be in force.
+        """A price may have been given up since; and that of another day must still be in force.
 
         What a quote or a contract promises does not depend on the matrix any more (D3). But a
         quote is accepted once: who cancelled what came of it has no promise left (Q5).
@@ -97,23 +120,53 @@ class Checks:
                 en=f"the order was opened again, and {placed.quote} promised its prices once",
                 zh=f"订单为重新打开, 而报价 {placed.quote.key} 的价格承诺仅限一次",
             )
-        if self.price_matrix is None or placed.quote:
-            return
+        if self.price_matrix and not placed.quote:
+            yield from self._given_up(placed, self.price_matrix)
+            yield from self._of_another_day(order, placed, self.price_matrix)
+
+    def _given_up(self, placed: OrderPlaced, matrix: PriceMatrix) -> Iterator[Hold]:
         for number in sorted({line.price_version for line in placed.lines}):
-            status = self.price_matrix.version(number).status
-            current = self.price_matrix.in_force(self.on)
+            status = matrix.version(number).status
             if status in GIVEN_UP:
                 yield Hold(
                     kind=HoldKind.PRICE,
                     en=f"version {number} of the prices is {status.en}",
                     zh=f"价格第 {number} 版{status.zh}",
                 )
-            elif order.reopened and (current is None or current.number != number):
-                yield Hold(
-                    kind=HoldKind.PRICE,
-                    en=f"the order was opened again, and version {number} is no longer in force",
-                    zh=f"订单为重新打开, 而价格第 {number} 版已不再有效",
+
+    def _of_another_day(
+        self, order: Order, placed: OrderPlaced, matrix: PriceMatrix
+    ) -> Iterator[Hold]:
+        """No price is kept by waiting with the confirmation."""
+        since = placed.placed_on
+        if not order.reopened and (since is None or since == self.on):
+            return
+        if objection := self._costs_otherwise(order, placed, matrix):
+            yield Hold(
+                kind=HoldKind.PRICE,
+                en=f"the prices are those of {since or 'another day'}: {objection.en}",
+                zh=f"价格为 {since or '另一日'} 的价格: {objection.zh}",
+            )
+
+    def _costs_otherwise(
+        self, order: Order, placed: OrderPlaced, matrix: PriceMatrix
+    ) -> Sentence | None:
+        """Whether the same would have another price, or none, if it were ordered today."""
+        sheets = tuple(sheet and without(sheet, self.order) for sheet in self.sheets)
+        buyer = order.buyer()
+        prices = PriceList.of(matrix, sheets, self.products, buyer, self.customer, self.on)
+        wanted = tuple(WantedLine(product=p, quantity=n) for p, n in placed.wanted())
+        try:
+            today = prices.ordered(wanted, self.promotion)[0]
+        except Refused as refused:
+            return refused.sentence
+        for then, now in zip(placed.lines, today, strict=False):
+            if then.price != now.price:
+                return Sentence(
+                    f"{then.product} costs {now.price} on {self.on}, not {then.price}",
+                    f"{then.product} 在 {self.on} 的价格为 {now.price}, 而非 {then.price}",
                 )
+        return None
 
     def _licence(self) -> Iterator[Hold]:
         for gate in self.gates():
@@ -122,13 +175,17 @@ class Checks:
                 yield Hold(kind=HoldKind.LICENCE, en=f"{gate.gate}: {en}", zh=f"{gate.gate}: {zh}")
 
 
-GIVEN_UP = (VersionStatus.SUSPENDED, VersionStatus.REVOKED)
-"""Versions at whose prices nothing is promised any more."""
+def without(sheet: PriceSheet, order: OrderId) -> PriceSheet:
+    """As it would be if the order had taken nothing under its exceptions (P5)."""
+    for name, taken in sheet.taken.items():
+        if order in taken.orders:
+            sheet = sheet.with_taken(name, order, -taken.orders[order])
+    return sheet
 
 
 def amount_of(order: Order) -> Money:
     """What is still wanted of it."""
-    return order.worth({n: line.ordered - line.cancelled for n, line in order.lines.items()})
+    return order.worth({n: line.left for n, line in order.lines.items()})
 
 
 class ChecksOrder(Command[Order]):
@@ -140,6 +197,12 @@ class ChecksOrder(Command[Order]):
 
     def head(self, credit: CreditAccount | None) -> CreditAccountId | None:
         return credit.head if credit else None
+
+    def sheets(
+        self, price_matrix: PriceMatrix | None, products: tuple[Product, ...]
+    ) -> tuple[PriceSheetId, ...]:
+        matrix = PriceMatrixId.of(price_matrix.code) if price_matrix else None
+        return sheets_of(matrix, products)
 
 
 def promised(order: Order, id: OrderId, checks: Checks) -> Iterator[Event[Order] | Also]:
@@ -167,6 +230,8 @@ class ConfirmOrder(ChecksOrder):
         customer: Customer,
         price_matrix: PriceMatrix | None,
         products: tuple[Product, ...],
+        sheets: tuple[PriceSheet | None, ...],
+        promotion: Promotion | None,
         buyer_file: LicenceFile | None,
         own_file: LicenceFile | None,
         credit: CreditAccount | None,
@@ -178,7 +243,17 @@ class ConfirmOrder(ChecksOrder):
         order.must_be(OrderStatus.PLACED)
         customer.must_be_served()
         checks = Checks(
-            customer, price_matrix, products, buyer_file, own_file, credit, head, day_in_china(now)
+            id,
+            customer,
+            price_matrix,
+            products,
+            sheets,
+            promotion,
+            buyer_file,
+            own_file,
+            credit,
+            head,
+            day_in_china(now),
         )
         return tuple(promised(order, id, checks))
 
@@ -219,15 +294,17 @@ def must_own(kind: HoldKind, who: Who) -> None:
 
 
 def must_not_have_placed(order: Order, who: Who) -> None:
-    if order.placed is not None and order.placed.placed_by == who.id:
+    """Nor opened it again: whoever wants an order does not wave it through."""
+    placed_by = order.placed.placed_by if order.placed else None
+    if who.id in {placed_by, order.reopened_by}:
         raise Refused(
             "order.hold_of_own",
-            "a hold is released by somebody who did not place the order",
-            "放行须由下单人以外的人作出",
+            "a hold is released by somebody who neither placed the order nor opened it again",
+            "放行须由下单人及重新打开订单人以外的人作出",
         )
 
 
-class ReleaseHold(ChecksOrder):
+class ReleaseHold(SpeaksForUs, ChecksOrder):
     """Release a hold that one's role owns; the last one confirms the order.
 
     Credit and licence are checked again: a release cannot exceed a limit (K2) or replace a licence.
@@ -246,12 +323,17 @@ class ReleaseHold(ChecksOrder):
         customer: Customer,
         price_matrix: PriceMatrix | None,
         products: tuple[Product, ...],
+        sheets: tuple[PriceSheet | None, ...],
+        promotion: Promotion | None,
         buyer_file: LicenceFile | None,
         own_file: LicenceFile | None,
         credit: CreditAccount | None,
         head: CreditAccount | None,
+        speaker: Person | None,
+        our_company: OurCompany | None,
         now: datetime,
     ) -> tuple[Event[Order] | Also, ...] | None:
+        must_speak_for_us(speaker, our_company)
         order.must_be(OrderStatus.ON_HOLD)
         must_own(self.kind, who)
         must_not_have_placed(order, who)
@@ -259,7 +341,17 @@ class ReleaseHold(ChecksOrder):
         if self.kind not in order.holds:
             return None
         checks = Checks(
-            customer, price_matrix, products, buyer_file, own_file, credit, head, day_in_china(now)
+            id,
+            customer,
+            price_matrix,
+            products,
+            sheets,
+            promotion,
+            buyer_file,
+            own_file,
+            credit,
+            head,
+            day_in_china(now),
         )
         return tuple(self._released(order, id, checks))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -77,16 +78,19 @@ class OrderedLine(Value):
     """Of the line that a promotion made this one of; none where there was no promotion."""
     free: bool = False
     """Given with what was wanted."""
+    min_quantity: int = 1
+    """From how many pieces on its price counts, where it is one in force: a promotion is kept or
+    left as a whole, and what a quote or a contract promises does not depend on the quantity."""
 
     @model_serializer(mode="wrap")
     def _short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What is not so is not stored, as it was before there were exceptions and promotions."""
         said = write(self)
-        return {name: said[name] for name in said if name not in LATER or said[name]}
+        return {name: said[name] for name in said if name not in LATER or said[name] != LATER[name]}
 
 
-LATER = ("exception", "wanted_line", "free")
-"""What lines have said from their second form on."""
+LATER = {"exception": None, "wanted_line": None, "free": False, "min_quantity": 1}
+"""What lines have said from their second form on, and what it is where they do not say it."""
 
 
 class Promoted(Value):
@@ -113,11 +117,18 @@ class Line:
     """Reserved and not yet shipped."""
     shipped: int = 0
     cancelled: int = 0
+    min_quantity: int = 1
+    """From how many pieces on its price counts."""
+
+    @property
+    def left(self) -> int:
+        """What is wanted of it, shipped or not."""
+        return self.ordered - self.cancelled
 
     @property
     def not_shipped(self) -> int:
         """D2."""
-        return self.ordered - self.cancelled - self.shipped
+        return self.left - self.shipped
 
     @property
     def open(self) -> int:
@@ -140,12 +151,19 @@ class Order(Aggregate):
     reserved: bool = False
     """It takes from the customer's credit; orders confirmed before credit was kept do not."""
     reopened: bool = False
+    reopened_by: str | None = None
+    """Who may not release its holds either."""
     cancelled_last: tuple[CancelledLine, ...] = ()
     """What comes back when it is opened again."""
 
     @property
     def price_matrix(self) -> PriceMatrixId | None:
         return self.placed.price_matrix if self.placed else None
+
+    @property
+    def promotion(self) -> PromotionId | None:
+        promoted = self.placed.promoted if self.placed else None
+        return promoted.promotion if promoted else None
 
     @property
     def products(self) -> tuple[ProductId, ...]:
@@ -270,6 +288,8 @@ class OrderPlaced(Event[Order]):
     promoted: Promoted | None = None
     placed_by: str | None = None
     """Who may not release its holds; not known of the oldest orders."""
+    placed_on: date | None = None
+    """The day whose prices it has; not known of the oldest orders."""
 
     def wanted(self) -> tuple[tuple[ProductId, int], ...]:
         """What was asked for, before a promotion took lines apart or added to them."""
@@ -287,5 +307,10 @@ class OrderPlaced(Event[Order]):
             status=OrderStatus.PLACED,
             placed=self,
             customer=self.customer,
-            lines={line.line: Line(line.product, line.quantity, line.price) for line in self.lines},
+            lines={
+                line.line: Line(
+                    line.product, line.quantity, line.price, min_quantity=line.min_quantity
+                )
+                for line in self.lines
+            },
         )

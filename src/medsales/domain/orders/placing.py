@@ -84,10 +84,10 @@ class PriceList:
         products: Iterable[Product],
         customer: CustomerId,
         profile: Customer,
-        now: datetime,
+        on: date,
     ) -> PriceList:
         families = {ProductId.of(product.di): product.family for product in products}
-        return cls(matrix, sheets, families, Buyer.of(customer, profile), day_in_china(now))
+        return cls(matrix, sheets, families, Buyer.of(customer, profile), on)
 
     def lines(self, wanted: Iterable[WantedLine]) -> tuple[OrderedLine, ...]:
         return tuple(
@@ -102,6 +102,11 @@ class PriceList:
         )
         wanted.must_expect(found.price)
         return found
+
+    def ordered(
+        self, wanted: WantedLines, promotion: Promotion | None
+    ) -> tuple[tuple[OrderedLine, ...], Applied | None]:
+        return self.promoted(wanted, promotion) if promotion else (self.lines(wanted), None)
 
     def promoted(
         self, wanted: WantedLines, promotion: Promotion
@@ -136,6 +141,7 @@ def line_found(number: int, wanted: WantedLine, found: PriceFound) -> OrderedLin
         price_version=found.version,
         price_path=found.path,
         exception=exception_in(found),
+        min_quantity=found.min_quantity,
     )
 
 
@@ -290,7 +296,7 @@ class PlaceOrder(Command[Order]):
         must_exist(self.contract, contract)
         must_exist(self.promotion, promotion)
         prices = (
-            PriceList.of(price_matrix, sheets, products, self.customer, customer, now)
+            PriceList.of(price_matrix, sheets, products, self.customer, customer, day_in_china(now))
             if price_matrix
             else None
         )
@@ -315,6 +321,7 @@ class PlaceOrder(Command[Order]):
             contract_version=lines[0].price_version if self.contract else None,
             promoted=promoted,
             placed_by=by,
+            placed_on=day_in_china(now),
         )
 
     def _lines(
@@ -325,9 +332,9 @@ class PlaceOrder(Command[Order]):
         if sources.contract is not None:
             return lines_agreed(sources.contract, self.lines, day_in_china(now)), None
         assert sources.prices is not None, "an order has one source of prices"
-        if sources.promotion is None or self.promotion is None:
-            return sources.prices.lines(self.lines), None
-        lines, drawn = sources.prices.promoted(self.lines, sources.promotion)
+        lines, drawn = sources.prices.ordered(self.lines, sources.promotion)
+        if drawn is None or self.promotion is None:
+            return lines, None
         saved = Promoted(promotion=self.promotion, amount=drawn.amount, pieces=drawn.pieces)
         return lines, saved
 

@@ -210,7 +210,7 @@ class DispatchShipment(Command[Shipment]):
             transport=self.transport,
             ship_to=self.ship_to,
             gates=must_pass(
-                *sale_gates(customer.kind_of, products, buyer_file, own_file, day_in_china(at))
+                *sale_gates(customer, products, buyer_file, own_file, day_in_china(at))
             ),
         )
         return dispatched, *self._asked(id, order.buyer())

@@ -23,7 +23,7 @@ from medsales.domain.stock.product import Product
 from medsales.domain.terms.credit_exposure import ReserveCredit
 from medsales.domain.terms.price_matrix import PriceMatrix
 from medsales.domain.terms.price_sheet import PriceSheet
-from medsales.domain.values import Money
+from medsales.domain.values import Money, day_in_china
 
 
 class ReportUsage(Command[Order]):
@@ -70,7 +70,9 @@ class ReportUsage(Command[Order]):
             return None
         for unit in units:
             unit.must_be_on_consignment()
-        prices = PriceList.of(price_matrix, sheets, products, self.customer, customer, now)
+        prices = PriceList.of(
+            price_matrix, sheets, products, self.customer, customer, day_in_china(now)
+        )
         placed = self._placed(customer, prices, units, by)
         wanted = [(n, None, unit.product, 1) for n, unit in zip(self.units, units, strict=True)]
         begun = placed.apply(order)
@@ -101,6 +103,7 @@ class ReportUsage(Command[Order]):
             price_matrix=self.price_matrix,
             lines=prices.lines(wanted),
             placed_by=by,
+            placed_on=prices.on,
         )
 
     def _used_up(self, id: OrderId, owed: Money) -> Iterator[Also]:

@@ -62,7 +62,12 @@ class Customer(Aggregate):
 
 
 class RegisterCustomer(Command[Customer]):
-    """Take up a hospital, clinic or partner as a customer."""
+    """Take up a hospital, clinic or partner as a customer.
+
+    Region and grade decide the price too, but they are of public record: the one is in the address,
+    the other in the register of the health authority. The tier is what we think of a customer: a
+    new one is in tier C unless a manager says otherwise (P2).
+    """
 
     allowed = (Role.SALES, Role.MANAGER)
 
@@ -88,9 +93,10 @@ class RegisterCustomer(Command[Customer]):
     def begins(self) -> CustomerId:
         return CustomerId.of(self.uscc or self.number or "")
 
-    def decide(self, customer: Customer) -> CustomerRegistered | None:
+    def decide(self, customer: Customer, who: Who) -> CustomerRegistered | None:
         profile = CustomerRegistered(**self.model_dump())
         if not customer.name:
+            self._must_begin_in_tier_c(who)
             return profile
         if profile.apply(Customer()) == customer:
             return None
@@ -99,6 +105,14 @@ class RegisterCustomer(Command[Customer]):
             f"{customer.name} is already registered under this number",
             f"该编号已登记为 {customer.name}",
         )
+
+    def _must_begin_in_tier_c(self, who: Who) -> None:
+        if self.tier is not CustomerTier.C and not is_manager(who):
+            raise Refused(
+                "customer.tier_by_manager",
+                f"a new customer begins in tier {CustomerTier.C}; a manager gives it a better one",
+                f"新客户自{CustomerTier.C.zh}开始, 更优的客户等级须由经理确定",
+            )
 
 
 class CustomerRegistered(Event[Customer]):
@@ -149,9 +163,13 @@ class ReviseCustomer(Command[Customer]):
         return revised
 
 
+def is_manager(who: Who) -> bool:
+    return not {Role.MANAGER, Role.SYSTEM}.isdisjoint(who.roles)
+
+
 def must_be_a_manager(who: Who) -> None:
     """Otherwise a seller would make a price by changing whom it is for (P2)."""
-    if Role.MANAGER not in who.roles and Role.SYSTEM not in who.roles:
+    if not is_manager(who):
         raise Refused(
             "customer.terms_by_manager",
             "region, tier and grade decide the price; a manager changes them",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from medsales.domain.ids import OurCompanyId
 from medsales.domain.kernel import Aggregate, Command, Event, Role, Text
@@ -18,6 +19,15 @@ class OurCompany(Aggregate):
     uscc: str | None = None
     address: str = ""
     contact: str | None = None
+    names: frozenset[str] = frozenset()
+    """All that we have ever been called."""
+
+    def is_called(self, organisation: str) -> bool:
+        return normalize("NFC", organisation) == normalize("NFC", self.name)
+
+    def has_been_called(self, organisation: str) -> bool:
+        """Who was registered under our last name is still one of us."""
+        return normalize("NFC", organisation) in self.names
 
 
 class DescribeOurCompany(Command[OurCompany]):
@@ -48,4 +58,5 @@ class OurCompanyDescribed(Event[OurCompany]):
     contact: str | None = None
 
     def apply(self, company: OurCompany, /) -> OurCompany:
-        return replace(company, **self.model_dump())
+        names = company.names | {normalize("NFC", self.name)}
+        return replace(company, **self.model_dump(), names=names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Self
 
@@ -29,6 +29,9 @@ MOST = Decimal(10) ** 14
 
 BELOW_FLOOR = "below_floor"
 BEYOND_PRICE_VALIDITY = "beyond_price_validity"
+OPEN_ENDED = timedelta(days=90)
+"""How long a price without an end may be promised without approval (Q6): a quarter, after which
+prices are looked at again. Otherwise a quote would hold the price of today for ever."""
 
 Percent = Annotated[
     Decimal,
@@ -97,6 +100,10 @@ class QuotedLine(Value):
     @property
     def is_below_floor(self) -> bool:
         return self.floor is not None and self.price.amount < self.floor.amount
+
+    def last_day(self, on: date) -> date:
+        """Until when its price in force may be promised from a day on, without approval (Q6)."""
+        return self.price_valid_until or on + OPEN_ENDED
 
     @property
     def amount(self) -> Decimal:
@@ -257,7 +264,7 @@ class PriceList:
             region=self.buyer.region,
             product_classes=tuple(sorted(classes)),
             customer_grade=grade.value if grade else None,
-            flags=flags(written, lines),
+            flags=flags(written, lines, self.on),
         )
 
     def gated(self) -> tuple[GatedProduct, ...]:
@@ -305,13 +312,10 @@ def too_much(what: str, zh: str) -> Refused:
     )
 
 
-def flags(written: Written, lines: tuple[QuotedLine, ...]) -> tuple[str, ...]:
+def flags(written: Written, lines: tuple[QuotedLine, ...], on: date) -> tuple[str, ...]:
     """What is remarkable: a price below its floor, an offer that outlives its price (Q6)."""
     told = {
         BELOW_FLOOR: any(line.is_below_floor for line in lines),
-        BEYOND_PRICE_VALIDITY: any(
-            line.price_valid_until is not None and written.valid_until > line.price_valid_until
-            for line in lines
-        ),
+        BEYOND_PRICE_VALIDITY: any(written.valid_until > line.last_day(on) for line in lines),
     }
     return tuple(flag for flag, true in told.items() if true)

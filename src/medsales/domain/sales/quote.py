@@ -56,7 +56,7 @@ from medsales.domain.sales.offer import (
 from medsales.domain.stock.product import Product
 from medsales.domain.terms.contract import DraftContractFromQuote
 from medsales.domain.terms.contract_content import Award, Delivery
-from medsales.domain.terms.price_matrix import PriceMatrix
+from medsales.domain.terms.price_matrix import GIVEN_UP, PriceMatrix
 from medsales.domain.terms.price_sheet import PriceSheet, sheets_for
 from medsales.domain.values import Days, Evidence, Quantity, day_in_china
 
@@ -141,6 +141,18 @@ class Quote(Aggregate):
                 f"报价有效期至 {until}, 已过期",
             )
 
+    def must_stand_on_prices_of(self, matrix: PriceMatrix) -> None:
+        """P7 protects what the customer has in hand, not what we still have."""
+        for number in sorted({line.price_version for line in self.lines}):
+            status = matrix.version(number).status
+            if status in GIVEN_UP:
+                raise Refused(
+                    "quote.price_given_up",
+                    f"version {number} of its prices is {status.en}; revise the quote,"
+                    " then it is priced anew",
+                    f"其价格第 {number} 版{status.zh}; 请修订报价以重新计价",
+                )
+
     def must_be_current(self, version: int) -> None:
         """Q3."""
         if version != self.version:
@@ -163,6 +175,9 @@ class Quote(Aggregate):
         """What was accepted and has not been used. Raises Refused (Q5)."""
         self.must_not_be_converted()
         self.must_be(QuoteStatus.ACCEPTED)
+        return self.offered()
+
+    def offered(self) -> Offer:
         return Offer(
             version=self.version,
             content_hash=self.content_hash,
@@ -377,10 +392,10 @@ class SubmitQuote(PricesLines):
         ours: LicenceFile | None,
     ) -> tuple[GateEvaluated, ...]:
         """Q7, LIC-3, LIC-5; whether an unauthorised seller is stopped is our policy."""
-        goods, kind, region = prices.gated(), prices.buyer.kind_of, prices.buyer.region
+        goods, customer = prices.gated(), prices.buyer
         return must_pass(
-            buyer_gate(buyer, kind, goods, day),
-            salesperson_gate(seller, region, goods, day, ours),
+            buyer_gate(buyer, customer, goods, day),
+            salesperson_gate(seller, customer.region, goods, day, ours),
         )
 
     def submitted(
@@ -455,8 +470,8 @@ class TakeVerdict(Command[Quote]):
 
     def decide(self, quote: Quote) -> QuoteApproved | QuoteRejected:
         quote.must_be(QuoteStatus.PENDING_APPROVAL)
-        self.must_be_about_what_is_offered(quote)
         verdict = self.verdict
+        verdict.must_be_about(quote.approval, quote.version, quote.content_hash)
         if verdict.granted:
             return QuoteApproved(
                 version=verdict.version,
@@ -467,16 +482,6 @@ class TakeVerdict(Command[Quote]):
         return QuoteRejected(
             version=verdict.version, approval=verdict.approval, reason=verdict.reason or ""
         )
-
-    def must_be_about_what_is_offered(self, quote: Quote) -> None:
-        verdict = self.verdict
-        asked = (quote.approval, quote.version, quote.content_hash)
-        if (verdict.approval, verdict.version, verdict.content_hash) != asked:
-            raise Refused(
-                "quote.verdict_stale",
-                f"the approval is about another content than version {quote.version} as it stands",
-                f"该审批所针对的内容并非现行的第 {quote.version} 版",
-            )
 
 
 class QuoteApproved(Event[Quote]):
@@ -507,11 +512,12 @@ class IssueQuote(Command[Quote]):
     allowed = (Role.SALES, Role.MANAGER)
     at_once = True
 
-    def decide(self, quote: Quote, at: datetime) -> QuoteIssued | None:
+    def decide(self, quote: Quote, at: datetime, price_matrix: PriceMatrix) -> QuoteIssued | None:
         if quote.status is QuoteStatus.ISSUED:
             return None
         quote.must_be(QuoteStatus.APPROVED)
         quote.must_be_valid_at(at)
+        quote.must_stand_on_prices_of(price_matrix)
         return QuoteIssued(
             version=quote.version,
             customer=quote.buyer(),
@@ -539,6 +545,7 @@ class ReviseQuote(Command[Quote]):
     """Begin the next version from this one; whatever was approved of this one is void (Q2, Q3)."""
 
     allowed = (Role.SALES, Role.MANAGER)
+    at_once = True
 
     reason: Text
 
@@ -584,6 +591,7 @@ class WithdrawQuote(Command[Quote]):
     """Take back a quote that waits for approval, or that the customer has not answered."""
 
     allowed = (Role.SALES, Role.MANAGER)
+    at_once = True
 
     reason: Text
 
@@ -604,9 +612,13 @@ class QuoteWithdrawn(Event[Quote]):
 
 
 class AcceptQuote(Command[Quote]):
-    """Note that the customer accepts, with what shows it; only what is issued and valid (Q4)."""
+    """Note that the customer accepts, with what shows it; only what is issued and valid (Q4).
+
+    It binds us from the moment it is told: what comes by post after the last day finds a new quote.
+    """
 
     allowed = (Role.SALES, Role.MANAGER)
+    at_once = True
 
     version: Quantity
     content_hash: Evidence
@@ -686,6 +698,7 @@ class VoidQuote(Command[Quote]):
     """Give up an accepted quote that has not become an order or a contract."""
 
     allowed = (Role.MANAGER,)
+    at_once = True
 
     reason: Text
 
@@ -736,6 +749,7 @@ class ConvertQuoteToContract(Command[Quote]):
     """
 
     allowed = (Role.SALES, Role.MANAGER, Role.LEGAL)
+    at_once = True
 
     number: Key = Field(examples=["HT-2026-0001"])
     """The number of the contract, used once."""
@@ -760,7 +774,8 @@ class ConvertQuoteToContract(Command[Quote]):
     ) -> tuple[QuoteConverted | Also, ...] | None:
         contract = ContractId.of(self.number)
         if quote.converted_into == contract:
-            return None
+            # The contract knows whether it is asked for the same once more.
+            return (Also(contract, self.drafted(quote.offered(), id)),)
         offer = quote.offer(at)
         converted = QuoteConverted(version=offer.version, customer=offer.customer, into=contract)
         return converted, Also(contract, self.drafted(offer, id))

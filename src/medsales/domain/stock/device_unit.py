@@ -676,7 +676,7 @@ class PlaceUnit(Command[DeviceUnit]):
             return ()
         goods = (product.gated,)
         return must_pass(
-            buyer_gate(buyer_file, customer.kind_of, goods, on), seller_gate(own_file, goods, on)
+            buyer_gate(buyer_file, customer, goods, on), seller_gate(own_file, goods, on)
         )
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
+from rpds import HashTrieMap
 
 from medsales.domain.canonical import content_hash
 from medsales.domain.governance.approval import RequestApproval, Verdict, VoidApproval
@@ -174,7 +175,7 @@ class Contract(Aggregate):
     """Version by version, from 1 on; the days since when they count never go back."""
     requests: int = 0
     """How many approvals it has asked for."""
-    called: dict[OrderId, dict[ProductId, Called]] = field(default_factory=dict)
+    called: HashTrieMap[OrderId, dict[ProductId, Called]] = field(default_factory=HashTrieMap)
     drawn: dict[ProductId, Called] = field(default_factory=dict)
     """All of that together; kept, so that no decision adds up every order."""
     supplemented: Decimal = Decimal(0)
@@ -466,8 +467,11 @@ class PricedCommand(Command[Contract]):
                 f"there is no {self.price_matrix}",
                 f"没有 {self.price_matrix}",
             )
+        buyer = Buyer.of(id, customer)
+        if matrix is not None:
+            matrix.must_be_for(buyer)
         goods = {ProductId.of(product.di): product for product in products}
-        return Asked(matrix, sheets, goods, customer, Buyer.of(id, customer), day_in_china(at))
+        return Asked(matrix, sheets, goods, customer, buyer, day_in_china(at))
 
 
 class Beginning(NamedTuple):
@@ -760,13 +764,7 @@ class TakeVerdict(Command[Contract]):
     def decide(self, contract: Contract, id: ContractId) -> ContractApproved | ContractRejected:
         draft = contract.draft_at(ContractStatus.IN_APPROVAL)
         verdict = self.verdict
-        told = (verdict.approval, verdict.version, verdict.content_hash)
-        if told != (contract.approval(id), draft.version, draft.content_hash):
-            raise Refused(
-                "contract.verdict_stale",
-                "the verdict is not about what waits for approval now",
-                "该审批结论与当前待审批内容不符",
-            )
+        verdict.must_be_about(contract.approval(id), draft.version, draft.content_hash)
         if not verdict.granted:
             reason = verdict.reason or "-"
             return ContractRejected(version=draft.version, approval=verdict.approval, reason=reason)
@@ -825,14 +823,17 @@ class ContractSent(Event[Contract]):
 
 
 class RecallContract(Command[Contract]):
-    """Take back what nobody has signed yet; it becomes a draft, to be approved anew."""
+    """Take back what nobody has signed yet, from approval on: it becomes a draft, which may be
+    edited, submitted anew or cancelled; an approval that was asked for or given is void."""
 
     allowed = (Role.SALES, Role.MANAGER, Role.LEGAL)
 
     reason: Text
 
     def decide(self, contract: Contract, id: ContractId) -> tuple[ContractRecalled | Also, ...]:
-        draft = contract.draft_at(ContractStatus.OUT_FOR_SIGNATURE)
+        draft = contract.draft_at(
+            ContractStatus.IN_APPROVAL, ContractStatus.APPROVED, ContractStatus.OUT_FOR_SIGNATURE
+        )
         recalled = ContractRecalled(version=draft.version, reason=self.reason)
         return recalled, *contract.given_up(id, self.reason)
 
@@ -917,7 +918,7 @@ class CallOff(Command[Contract]):
         self._must_fit(contract.limits_on(day_in_china(now)), contract, wanted)
         goods = tuple(product.gated for product in products)
         gates = must_pass(
-            buyer_gate(their_licences, customer.kind_of, goods, day_in_china(now)),
+            buyer_gate(their_licences, customer, goods, day_in_china(now)),
             seller_gate(our_licences, goods, day_in_china(now)),
         )
         return CalledOff(
@@ -973,7 +974,7 @@ class CalledOff(Event[Contract]):
         wanted = summed(self.lines)
         return replace(
             contract,
-            called={**contract.called, self.order: wanted},
+            called=contract.called.insert(self.order, wanted),
             drawn=together(contract.drawn, wanted, +1),
         )
 
@@ -1025,10 +1026,9 @@ class CallOffReturned(Event[Contract]):
 
     def apply(self, contract: Contract, /) -> Contract:
         back = summed(self.lines)
-        left = together(contract.called[self.order], back, -1)
-        others = {order: some for order, some in contract.called.items() if order != self.order}
+        called, left = contract.called, together(contract.called[self.order], back, -1)
         return replace(
             contract,
-            called={**others, self.order: left} if left else others,
+            called=called.insert(self.order, left) if left else called.discard(self.order),
             drawn=together(contract.drawn, back, -1),
         )

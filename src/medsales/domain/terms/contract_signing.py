@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import ClassVar
 
 from pydantic import AwareDatetime
 
@@ -15,17 +16,18 @@ from medsales.domain.governance.licence import (
     salesperson_gate,
     seller_gate,
 )
-from medsales.domain.governance.person import PEOPLE, Name, Organisation, Title
+from medsales.domain.governance.person import Name, Organisation, Person, Title
 from medsales.domain.governance.signature import (
     FRESH,
     Meaning,
     SignedStatement,
-    Statement,
     signing,
 )
-from medsales.domain.ids import ContractId, CustomerId, PersonId, SignatureId
+from medsales.domain.governance.speaking import SpeaksForUs, must_speak_for_us
+from medsales.domain.ids import ContractId, CustomerId, OurCompanyId, PersonId, SignatureId
 from medsales.domain.kernel import Also, Command, Event, Refused, Role, Term, Text, Value
 from medsales.domain.parties.customer import Customer
+from medsales.domain.parties.our_company import US, OurCompany
 from medsales.domain.stock.product import Product
 from medsales.domain.terms.contract import (
     OUT,
@@ -97,7 +99,7 @@ class Moment:
         """C7, LIC-5: kept in the event of the signature (LIC-7)."""
         goods = tuple(product.gated for product in self.goods)
         return must_pass(
-            buyer_gate(self.theirs, self.customer.kind_of, goods, self.day),
+            buyer_gate(self.theirs, self.customer, goods, self.day),
             seller_gate(self.ours, goods, self.day),
             salesperson_gate(self.seller, self.customer.region, goods, self.day, self.ours),
         )
@@ -173,50 +175,23 @@ class Moment:
         )
 
 
-class SigningCommand(Command[Contract]):
-    """A signature made here, with the signer's own key."""
+class SigningHere(Value):
+    """A party signs here, with its signatory's own key."""
+
+    side: ClassVar[Side]
 
     signature: SignedStatement
     """As prepared by `POST /signatures/prepare`, over version and hash of what is signed."""
 
-    def signed(
-        self, moment: Moment, id: ContractId, by: str, side: Side
-    ) -> tuple[Event[Contract] | Also, ...]:
-        statement, draft = self.signature.statement, moment.draft
-        moment.must_be_open_to(side)
-        sign = signing(
-            self.signature,
-            subject=id,
-            version=draft.version,
-            content_hash=draft.content_hash,
-            by=by,
-            meaning=BINDING,
-        )
-        signed = ContractSigned(
-            version=draft.version,
-            content_hash=draft.content_hash,
-            side=side,
-            signature=statement.id(),
-            signer=statement.signer,
-            printed_name=statement.printed_name,
-            title=statement.title,
-            organisation=statement.organisation,
-            signed_on=moment.day,
-            gates=moment.gates(),
-        )
-        return sign, signed, *moment.taking_effect(side)
+    @property
+    def our_company(self) -> OurCompanyId:
+        return US
 
-    def day(self, at: datetime) -> date:
-        """Told late or not, nobody signs earlier than the statement says."""
-        executed = self.signature.statement.executed_at
-        # What claims to be of a far future is refused as not fresh, with the signature itself.
-        return day_in_china(max(at, min(executed, at + FRESH)))
-
-
-class SignContract(SigningCommand):
-    """Sign for us what is out for signature: the contract, or the amendment on its way."""
-
-    allowed = OUR_SIGNATORIES
+    def must_be_signed_by(
+        self, by: str, parties: tuple[OurCompany | None, Customer], draft: UnderWay
+    ) -> None:
+        """Raises Refused where this person does not sign for this party."""
+        raise NotImplementedError
 
     def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
         self,
@@ -229,32 +204,79 @@ class SignContract(SigningCommand):
         their_licences: LicenceFile | None,
         our_licences: LicenceFile | None,
         seller_licences: LicenceFile | None,
+        our_company: OurCompany | None,
     ) -> tuple[Event[Contract] | Also, ...] | None:
-        statement = self.signature.statement
-        if contract.is_signed_with(statement.id()):
+        if contract.is_signed_with(self.signature.statement.id()):
             return None
-        must_sign_for_us(statement, customer, contract.draft_at(*OUT))
-        moment = Moment(
-            contract,
-            customer,
-            products,
-            their_licences,
-            our_licences,
-            seller_licences,
-            self.day(at),
+        self.must_be_signed_by(by, (our_company, customer), contract.draft_at(*OUT))
+        licences = (their_licences, our_licences, seller_licences)
+        moment = Moment(contract, customer, products, *licences, self._day(at))
+        return self._signed(moment, id, by)
+
+    def _signed(
+        self, moment: Moment, id: ContractId, by: str
+    ) -> tuple[Event[Contract] | Also, ...]:
+        statement, draft = self.signature.statement, moment.draft
+        moment.must_be_open_to(self.side)
+        sign = signing(
+            self.signature,
+            subject=id,
+            version=draft.version,
+            content_hash=draft.content_hash,
+            by=by,
+            meaning=BINDING,
         )
-        return self.signed(moment, id, by, Side.OURS)
+        signed = ContractSigned(
+            version=draft.version,
+            content_hash=draft.content_hash,
+            side=self.side,
+            signature=statement.id(),
+            signer=statement.signer,
+            printed_name=statement.printed_name,
+            title=statement.title,
+            organisation=statement.organisation,
+            signed_on=moment.day,
+            gates=moment.gates(),
+        )
+        return sign, signed, *moment.taking_effect(self.side)
+
+    def _day(self, at: datetime) -> date:
+        """Told late or not, nobody signs earlier than the statement says."""
+        executed = self.signature.statement.executed_at
+        # What claims to be of a far future is refused as not fresh, with the signature itself.
+        return day_in_china(max(at, min(executed, at + FRESH)))
 
 
-def must_sign_for_us(statement: Statement, customer: Customer, draft: UnderWay) -> None:
-    theirs = {customer.name, name_of(customer, draft)}
-    if statement.role not in OUR_SIGNATORIES or statement.organisation in theirs:
+class SignContract(SigningHere, Command[Contract]):
+    """Sign for us what is out for signature: the contract, or the amendment on its way."""
+
+    allowed = OUR_SIGNATORIES
+    side = Side.OURS
+
+    def must_be_signed_by(
+        self, _: str, parties: tuple[OurCompany | None, Customer], draft: UnderWay
+    ) -> None:
+        statement, us = self.signature.statement, who_we_are(parties[0])
+        if statement.role not in OUR_SIGNATORIES or not us.is_called(statement.organisation):
+            raise Refused(
+                "contract.not_our_signatory",
+                f"legal, a manager or a director of {us.name} signs for us, registered with"
+                f" this name, not one of {statement.organisation}",
+                f"我方须由登记单位为 {us.name} 的法务、经理或总监签署,"
+                f" 而非 {statement.organisation} 的人员",
+            )
+        must_not_be_both(statement.signer.key, draft, Side.THEIRS)
+
+
+def who_we_are(us: OurCompany | None) -> OurCompany:
+    """Nobody signs for a company that has not said what it is called."""
+    if us is None:
         raise Refused(
-            "contract.not_our_signatory",
-            "legal, a manager or a director of ours signs for us",
-            "我方须由法务、经理或总监签署",
+            "our_company.not_described",
+            "say first who we are (describe-our-company): our people sign in this name",
+            "请先登记我方公司信息 (describe-our-company), 我方人员须以该名称签署",
         )
-    must_not_be_both(statement.signer.key, draft, Side.THEIRS)
+    return us
 
 
 def name_of(customer: Customer, draft: UnderWay) -> str:
@@ -282,39 +304,21 @@ def must_not_be_both(by: str, draft: UnderWay, other: Side) -> None:
         )
 
 
-class CountersignContract(SigningCommand):
-    """Sign for the customer, as a registered person of its organisation."""
+class CountersignContract(SigningHere, Command[Contract]):
+    """Sign for the customer, as a registered person of its organisation.
 
-    allowed = PEOPLE
+    The role is for that alone: whoever is to sign for a customer gets a token with no role of ours.
+    """
 
-    def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
-        self,
-        contract: Contract,
-        id: ContractId,
-        by: str,
-        at: datetime,
-        customer: Customer,
-        products: tuple[Product, ...],
-        their_licences: LicenceFile | None,
-        our_licences: LicenceFile | None,
-        seller_licences: LicenceFile | None,
-    ) -> tuple[Event[Contract] | Also, ...] | None:
-        statement = self.signature.statement
-        if contract.is_signed_with(statement.id()):
-            return None
-        draft = contract.draft_at(*OUT)
-        must_be_of_the_customer(statement.organisation, customer, draft)
+    allowed = (Role.COUNTERPARTY,)
+    side = Side.THEIRS
+
+    def must_be_signed_by(
+        self, by: str, parties: tuple[OurCompany | None, Customer], draft: UnderWay
+    ) -> None:
+        customer = parties[1]
+        must_be_of_the_customer(self.signature.statement.organisation, customer, draft)
         must_not_be_both(by, draft, Side.OURS)
-        moment = Moment(
-            contract,
-            customer,
-            products,
-            their_licences,
-            our_licences,
-            seller_licences,
-            self.day(at),
-        )
-        return self.signed(moment, id, by, Side.THEIRS)
 
 
 class ContractSigned(Event[Contract]):
@@ -463,14 +467,21 @@ def in_force(contract: Contract, since: date) -> Contract:
     )
 
 
-class ExcuseLateSigning(Command[Contract]):
+class ExcuseLateSigning(SpeaksForUs, Command[Contract]):
     """Record why a contract from a tender is signed later than 30 days after the award (C6)."""
 
     allowed = (Role.LEGAL, Role.DIRECTOR)
 
     reason: Text
 
-    def decide(self, contract: Contract, by: str) -> LateSigningExcused | None:
+    def decide(
+        self,
+        contract: Contract,
+        by: str,
+        speaker: Person | None,
+        our_company: OurCompany | None,
+    ) -> LateSigningExcused | None:
+        must_speak_for_us(speaker, our_company)
         if contract.late_excused:
             return None
         contract.must_be(

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from medsales.domain.canonical import content_hash
-from medsales.domain.governance.approval import RequestApproval, Verdict
+from medsales.domain.governance.approval import RequestApproval, Verdict, VoidApproval
 from medsales.domain.governance.approval_flow import Case
 from medsales.domain.ids import ApprovalId, ContractTemplateId
 from medsales.domain.kernel import (
@@ -74,6 +74,15 @@ class ContractTemplate(Aggregate):
                 "contract_template.no_draft",
                 f"the template {self.code} has no draft that may be changed",
                 f"合同模板 {self.code} 没有可修改的草稿",
+            )
+        return self.draft
+
+    def draft_in_approval(self) -> TemplateDraft:
+        if self.draft is None or not self.draft.in_approval:
+            raise Refused(
+                "contract_template.not_in_approval",
+                f"no draft of the template {self.code} waits for approval",
+                f"合同模板 {self.code} 没有待审批的草稿",
             )
         return self.draft
 
@@ -195,6 +204,33 @@ class ContractTemplateSubmitted(Event[ContractTemplate]):
         return replace(template, draft=draft, requests=self.request)
 
 
+class WithdrawContractTemplate(Command[ContractTemplate]):
+    """Take a draft back from approval, to write it anew; its approval is void."""
+
+    allowed = (Role.LEGAL, Role.MANAGER)
+
+    reason: Text
+
+    def decide(
+        self, template: ContractTemplate, id: ContractTemplateId
+    ) -> tuple[ContractTemplateWithdrawn | Also, ...] | None:
+        if template.draft and not template.draft.in_approval:
+            return None
+        version = template.draft_in_approval().content.version
+        approval = ApprovalId.of(id, str(template.requests))
+        withdrawn = ContractTemplateWithdrawn(version=version, reason=self.reason)
+        return withdrawn, Also(approval, VoidApproval(reason=self.reason))
+
+
+class ContractTemplateWithdrawn(Event[ContractTemplate]):
+    version: int
+    reason: str
+
+    def apply(self, template: ContractTemplate, /) -> ContractTemplate:
+        assert template.draft is not None, "a draft was taken back"
+        return replace(template, draft=replace(template.draft, in_approval=False))
+
+
 class TakeVerdict(Command[ContractTemplate]):
     """Take over what became of the approval, in the decision that ended it."""
 
@@ -205,29 +241,19 @@ class TakeVerdict(Command[ContractTemplate]):
     def decide(
         self, template: ContractTemplate, id: ContractTemplateId
     ) -> ContractTemplateApproved | ContractTemplateRejected:
-        draft = template.draft
-        waited_for = draft is not None and draft.in_approval
-        expected = ApprovalId.of(id, str(template.requests))
-        if draft is None or not waited_for or self.verdict.approval != expected:
-            raise stale_verdict()
-        if self.verdict.content_hash != content_hash(draft.content):
-            raise stale_verdict()
-        told = {"version": draft.content.version, "approval": self.verdict.approval}
-        if self.verdict.granted:
-            return ContractTemplateApproved(
-                **told,
-                content_hash=self.verdict.content_hash,
-                approvers=self.verdict.approvers,
-            )
-        return ContractTemplateRejected(**told, reason=self.verdict.reason or "-")
-
-
-def stale_verdict() -> Refused:
-    return Refused(
-        "contract_template.verdict_stale",
-        "the verdict is not about what waits for approval now",
-        "该审批结论与当前待审批内容不符",
-    )
+        draft, verdict = template.draft_in_approval(), self.verdict
+        version = draft.content.version
+        approval = ApprovalId.of(id, str(template.requests))
+        verdict.must_be_about(approval, version, content_hash(draft.content))
+        if not verdict.granted:
+            reason = verdict.reason or "-"
+            return ContractTemplateRejected(version=version, approval=approval, reason=reason)
+        return ContractTemplateApproved(
+            version=version,
+            approval=approval,
+            content_hash=verdict.content_hash,
+            approvers=verdict.approvers,
+        )
 
 
 class ContractTemplateApproved(Event[ContractTemplate]):

@@ -13,6 +13,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
+from rpds import HashTrieMap
+
 from medsales.domain.canonical import content_hash
 from medsales.domain.governance.approval import Case, RequestApproval, Verdict, VoidApproval
 from medsales.domain.ids import ApprovalId, CreditAccountId, CustomerId, OrderId
@@ -54,6 +56,11 @@ class Matter(Term):
     LIMIT = "limit", "提高信用额度"
     GROUP_LIMIT = "group_limit", "提高集团额度"
     OVERRIDE = "override", "临时额度"
+    GUARANTEE = "guarantee", "接受保函"
+    CREDIT_NOTE = "credit_note", "贷项通知"
+    LEAVE_GROUP = "leave_group", "退出集团"
+    RELEASE = "release", "释放退货额度"
+    CLEAR = "clear", "恢复赊销"
     UNBLOCK = "unblock", "解除冻结"
 
 
@@ -66,8 +73,21 @@ class CreditRequest(Value):
     amount: Money | None = None
     payment_days: int | None = None
     until: date | None = None
-    reason: str
+    reference: str | None = None
+    """The number of the guarantee or the credit note, or the order that is released."""
+    guarantor: str | None = None
+    invoice: str | None = None
+    """What the credit note settles."""
+    evidence: str | None = None
+    head: CreditAccountId | None = None
+    """Of the group that is left."""
+    reason: str = ""
+    """Empty where a paper says why."""
     requested_by: str
+
+    @property
+    def papers(self) -> tuple[str | None, str | None]:
+        return self.reference, self.invoice
 
 
 class Grant(Value):
@@ -89,6 +109,10 @@ class Reservation:
     """Promised and not yet shipped."""
     shipped: Decimal = NOTHING
     """Shipped and not yet billed."""
+    returned: Decimal = NOTHING
+    """Of what is shipped, so much at most came back; somebody must say what it was."""
+    billed: Decimal = NOTHING
+    """All that has been billed of the order."""
 
     @property
     def is_open(self) -> bool:
@@ -103,7 +127,7 @@ class Invoice:
     currency: str
     billed: Decimal
     open: Decimal
-    references: dict[str, Decimal] = field(default_factory=dict)
+    references: HashTrieMap[str, Decimal] = field(default_factory=HashTrieMap)
     """Of the payments and credit notes that were counted, and how much each was."""
 
 
@@ -113,6 +137,13 @@ class Guarantee:
 
     amount: Money
     until: date
+    guarantor: str
+    evidence: str
+
+    def covers(self, other: Guarantee) -> bool:
+        """Whether the other one promises no more, from the same guarantor."""
+        same = self.guarantor == other.guarantor
+        return same and other.until <= self.until and not is_raised(self.amount, other.amount)
 
 
 @dataclass(frozen=True)
@@ -130,11 +161,15 @@ class CreditAccount(Aggregate):
     limit: Money | None = None
     """None: nothing has been agreed; what is owed is counted and not limited."""
     payment_days: int = 0
-    reservations: dict[OrderId, Reservation] = field(default_factory=dict)
-    invoices: dict[str, Invoice] = field(default_factory=dict)
-    cash: dict[str, Money] = field(default_factory=dict)
+    paid_since_held: bool = False
+    """Whether money has come since it was put on hold."""
+    # What grows with every order is not copied at every fact. These maps have no order of their
+    # own: nothing that is decided or shown may depend on it.
+    reservations: HashTrieMap[OrderId, Reservation] = field(default_factory=HashTrieMap)
+    invoices: HashTrieMap[str, Invoice] = field(default_factory=HashTrieMap)
+    cash: HashTrieMap[str, Money] = field(default_factory=HashTrieMap)
     """What is left of payments that no invoice has been named for, by reference."""
-    received: dict[str, Money] = field(default_factory=dict)
+    received: HashTrieMap[str, Money] = field(default_factory=HashTrieMap)
     """All that came so, by reference; also what has been used since."""
     guarantees: dict[str, Guarantee] = field(default_factory=dict)
     owed: dict[str, Decimal] = field(default_factory=dict)
@@ -144,7 +179,7 @@ class CreditAccount(Aggregate):
     pending: dict[int, CreditRequest] = field(default_factory=dict)
     head: CreditAccountId | None = None
     """The parent company's account; its group limit is checked as well (K7)."""
-    members: dict[CreditAccountId, dict[str, Decimal]] = field(default_factory=dict)
+    members: HashTrieMap[CreditAccountId, dict[str, Decimal]] = field(default_factory=HashTrieMap)
     """What the members of the group owe, on the account of its head."""
     group_limit: Money | None = None
 
@@ -154,9 +189,9 @@ class CreditAccount(Aggregate):
         return self.owed.get(currency, NOTHING) - _sum(guaranteed, currency)
 
     def group_exposure(self, currency: str, on: date) -> Decimal:
-        """Guarantees given for a member secure that member only."""
-        members = (owed.get(currency, NOTHING) for owed in self.members.values())
-        return self.exposure(currency, on) + sum(members, NOTHING)
+        """Guarantees and advances of a member secure that member only."""
+        owed = (member.get(currency, NOTHING) for member in self.members.values())
+        return self.exposure(currency, on) + sum((max(each, NOTHING) for each in owed), NOTHING)
 
     def overridden(self, currency: str, on: date) -> Decimal:
         """K4: what may be owed beyond the limit on a day."""
@@ -166,15 +201,17 @@ class CreditAccount(Aggregate):
         self, amount: Money, on: date, head: CreditAccount | None = None
     ) -> Sentence | None:
         """Why this is not sold on credit; None where there is room (K2, K7)."""
-        group = head or self
         return (
             self.stopped()
-            or group.stopped()
             or self.beyond(self.limit, self.exposure(amount.currency, on), amount, on)
-            or group.beyond(
-                group.group_limit, group.group_exposure(amount.currency, on), amount, on
-            )
+            # Also of its own group: who has joined another does not escape what was agreed before.
+            or self.objection_of_group(amount, on)
+            or (head.objection_of_group(amount, on) if head else None)
         )
+
+    def objection_of_group(self, amount: Money, on: date) -> Sentence | None:
+        exposure = self.group_exposure(amount.currency, on)
+        return self.stopped() or self.beyond(self.group_limit, exposure, amount, on)
 
     def must_have_room(self, amount: Money, on: date, head: CreditAccount | None) -> None:
         if objection := self.objection(amount, on, head):
@@ -237,7 +274,10 @@ class CreditAccount(Aggregate):
         title: str,
         request: Callable[[int], CreditRequest],
     ) -> tuple[CreditChangeRequested | CreditRequestWithdrawn | Also, ...]:
-        """Has somebody else asked; what was asked about the same before is asked no longer."""
+        """Has somebody else asked, unless just this waits already; what was asked about the same
+        before is asked no longer."""
+        if any(request(number) == waiting for number, waiting in self.pending.items()):
+            return ()
         wish = request(self.requests + 1)
         ask = RequestApproval(
             subject=id,
@@ -249,14 +289,18 @@ class CreditAccount(Aggregate):
             title=title,
         )
         requested = CreditChangeRequested(request=wish, content_hash=ask.content_hash)
-        earlier = () if matter is Matter.OVERRIDE else self.withdrawn(id, matter)
+        earlier = () if matter is Matter.OVERRIDE else self.withdrawn(id, matter, of=wish.papers)
         return (*earlier, requested, Also(ApprovalId.of(id, str(wish.number)), ask))
 
     def withdrawn(
-        self, id: CreditAccountId, *matters: Matter
+        self,
+        id: CreditAccountId,
+        *matters: Matter,
+        of: tuple[str | None, str | None] | None = None,
     ) -> Iterator[CreditRequestWithdrawn | Also]:
+        """What nobody needs to agree to any more; of these papers, or of any."""
         for number, request in self.pending.items():
-            if request.matter in matters:
+            if request.matter in matters and of in (None, request.papers):
                 reason = "the account has changed since 账户情况已变"
                 yield CreditRequestWithdrawn(request=number, reason=reason)
                 yield Also(ApprovalId.of(id, str(number)), VoidApproval(reason=reason))
@@ -417,11 +461,11 @@ class RequestOverride(Command[CreditAccount]):
     reason: Text
 
     def decide(
-        self, account: CreditAccount, id: CreditAccountId, by: str, at: datetime
+        self, account: CreditAccount, id: CreditAccountId, by: str, now: datetime
     ) -> tuple[Event[CreditAccount] | Also, ...]:
         account.must_not_be_closed()
         must_not_be_negative(self.amount)
-        if self.until < day_in_china(at):
+        if self.until < day_in_china(now):
             raise Refused(
                 "credit.override_over",
                 f"{self.until} is over already",
@@ -600,28 +644,41 @@ class CreditHeld(Event[CreditAccount]):
     reason: str
 
     def apply(self, account: CreditAccount, /) -> CreditAccount:
-        return replace(account, status=CreditStatus.ON_HOLD)
+        return replace(account, status=CreditStatus.ON_HOLD, paid_since_held=False)
 
 
 class ClearCredit(Command[CreditAccount]):
-    """Sell on credit again, after a payment or an explanation."""
+    """Sell on credit again: after a payment at once, on an explanation if somebody else agrees."""
 
     allowed = (Role.FINANCE,)
 
     reason: Text
 
-    def decide(self, account: CreditAccount) -> CreditCleared | None:
+    def decide(
+        self, account: CreditAccount, id: CreditAccountId, by: str
+    ) -> tuple[Event[CreditAccount] | Also, ...] | None:
         if account.status is CreditStatus.ACTIVE:
             return None
         account.must_be(CreditStatus.WATCH, CreditStatus.ON_HOLD)
-        return CreditCleared(reason=self.reason)
+        if account.status is CreditStatus.ON_HOLD and not account.paid_since_held:
+            title = "End a hold without a payment 未付款恢复赊销"
+            return account.asked(id, Matter.CLEAR, title, lambda n: self._request(id, n, by))
+        return (*account.withdrawn(id, Matter.CLEAR), CreditCleared(reason=self.reason))
+
+    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
+        return CreditRequest(
+            account=id, number=number, matter=Matter.CLEAR, reason=self.reason, requested_by=by
+        )
 
 
 class CreditCleared(Event[CreditAccount]):
     reason: str
+    grant: Grant | None = None
+    """Who agreed, where nothing had been paid."""
 
     def apply(self, account: CreditAccount, /) -> CreditAccount:
-        return replace(account, status=CreditStatus.ACTIVE)
+        pending = account.without_request(self.grant)
+        return replace(account, status=CreditStatus.ACTIVE, pending=pending)
 
 
 class BlockCredit(Command[CreditAccount]):
@@ -631,11 +688,13 @@ class BlockCredit(Command[CreditAccount]):
 
     reason: Text
 
-    def decide(self, account: CreditAccount) -> CreditBlocked | None:
+    def decide(
+        self, account: CreditAccount, id: CreditAccountId
+    ) -> tuple[Event[CreditAccount] | Also, ...] | None:
         account.must_not_be_closed()
         if account.status is CreditStatus.BLOCKED:
             return None
-        return CreditBlocked(reason=self.reason)
+        return (*account.withdrawn(id, Matter.CLEAR), CreditBlocked(reason=self.reason))
 
 
 class CreditBlocked(Event[CreditAccount]):
@@ -731,7 +790,7 @@ def _group_limit(
 
 
 def _override(
-    account: CreditAccount, _: CreditAccountId, request: CreditRequest, grant: Grant
+    account: CreditAccount, id: CreditAccountId, request: CreditRequest, grant: Grant
 ) -> Outcome:
     assert request.amount is not None, "an override has an amount"
     assert request.until is not None, "an override has a last day"
@@ -740,8 +799,16 @@ def _override(
     )
     # An approved override ends a hold: who agreed to sell more agreed to sell.
     if account.status is CreditStatus.ON_HOLD:
-        return granted, CreditCleared(reason=request.reason)
+        cleared = CreditCleared(reason=request.reason)
+        return granted, *account.withdrawn(id, Matter.CLEAR), cleared
     return (granted,)
+
+
+def _clear(
+    account: CreditAccount, _: CreditAccountId, request: CreditRequest, grant: Grant
+) -> Outcome:
+    account.must_be(CreditStatus.ON_HOLD)
+    return (CreditCleared(reason=request.reason, grant=grant),)
 
 
 def _unblock(
@@ -757,5 +824,7 @@ OUTCOMES: dict[
     Matter.LIMIT: _limit,
     Matter.GROUP_LIMIT: _group_limit,
     Matter.OVERRIDE: _override,
+    Matter.CLEAR: _clear,
     Matter.UNBLOCK: _unblock,
 }
+"""Those of guarantees, credit notes and groups are added where these are."""

@@ -2,21 +2,31 @@
 
 An order reserves when it is confirmed; what is shipped moves from confirmed to shipped, what is
 billed from there into an invoice, and what is cancelled or returned ends. Nothing ends twice.
+Whether goods that came back had been billed is not in an amount: in doubt they are owed until
+somebody has said so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+
+from rpds import HashTrieMap
 
 from medsales.domain.ids import CreditAccountId, CustomerId, OrderId
 from medsales.domain.kernel import Also, Command, Event, Key, Refused, Role, Term, Text
 from medsales.domain.terms.credit import (
     NOTHING,
+    OUTCOMES,
     CreditAccount,
+    CreditRequest,
+    Grant,
     Guarantee,
     Invoice,
+    Matter,
+    Outcome,
     Reservation,
     must_not_be_negative,
     without,
@@ -59,20 +69,16 @@ def with_owed(account: CreditAccount, amount: Money, sign: int) -> dict[str, Dec
 
 
 def with_reservation(
-    account: CreditAccount,
-    order: OrderId,
-    currency: str,
-    *,
-    confirmed: Decimal = NOTHING,
-    shipped: Decimal = NOTHING,
-) -> dict[OrderId, Reservation]:
+    account: CreditAccount, order: OrderId, currency: str, **parts: Decimal
+) -> HashTrieMap[OrderId, Reservation]:
     """The reservations after these were added to that of the order; empty ones are gone."""
     before = account.reservations.get(order, Reservation(currency))
-    after = replace(
-        before, confirmed=before.confirmed + confirmed, shipped=before.shipped + shipped
-    )
-    rest = without(account.reservations, order) if not after.is_open else account.reservations
-    return {**rest, order: after} if after.is_open else rest
+    after = replace(before, **{name: getattr(before, name) + parts[name] for name in parts})
+    if not after.is_open:
+        return account.reservations.discard(order)
+    # What has been billed, released or credited did not come back unbilled.
+    returned = min(max(after.returned, NOTHING), after.shipped)
+    return account.reservations.insert(order, replace(after, returned=returned))
 
 
 # Orders ------------------------------------------------------------------------------------------
@@ -179,29 +185,137 @@ class ReservationShipped(Event[CreditAccount]):
 
 
 class EndReservation(Command[CreditAccount]):
-    """End what an order reserved, as far as it is cancelled or came back (K3).
+    """End what an order reserved, as far as it is cancelled before it was shipped (K3)."""
 
-    What has been billed is owed until a credit note says otherwise.
+    allowed = ()
+
+    order: OrderId
+    amount: Money
+
+    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened | None:
+        ended = min(self.amount.amount, left_of(account, self.order, Stage.CONFIRMED))
+        if not ended:
+            return None
+        event = ReservationEnded(
+            order=self.order,
+            amount=Money(amount=ended, currency=self.amount.currency),
+            stage=Stage.CONFIRMED,
+            why=Ending.CANCELLED,
+        )
+        return event, *told_to_head(id, account, self.amount.currency, event)
+
+
+class TakeReturn(Command[CreditAccount]):
+    """End what an order reserved for goods that came back, as far as that is certain (K3).
+
+    In doubt it is noted: what is reserved may be for other goods, which the customer keeps.
     """
 
     allowed = ()
 
     order: OrderId
     amount: Money
-    why: Ending
+    """What the goods cost that came back."""
+    whole: bool
+    """The customer keeps nothing of the order."""
+    alone: bool
+    """The price of the goods did not depend on others that the customer keeps."""
 
-    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened | None:
-        stage = Stage.CONFIRMED if self.why is Ending.CANCELLED else Stage.SHIPPED
-        ended = min(self.amount.amount, left_of(account, self.order, stage))
-        if not ended:
-            return None
-        event = ReservationEnded(
-            order=self.order,
-            amount=Money(amount=ended, currency=self.amount.currency),
-            stage=stage,
-            why=self.why,
+    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened:
+        events = tuple(self._happened(account))
+        return (*events, *told_to_head(id, account, self.amount.currency, *events))
+
+    def _happened(self, account: CreditAccount) -> Iterator[Event[CreditAccount]]:
+        ended = self._certain(account)
+        if ended:
+            yield ReservationEnded(
+                order=self.order,
+                amount=Money(amount=ended, currency=self.amount.currency),
+                stage=Stage.SHIPPED,
+                why=Ending.RETURNED,
+            )
+        if ended < self.amount.amount:
+            rest = Money(amount=self.amount.amount - ended, currency=self.amount.currency)
+            yield ReturnNoted(order=self.order, amount=rest)
+
+    def _certain(self, account: CreditAccount) -> Decimal:
+        reservation = account.reservations.get(self.order)
+        if reservation is None:
+            return NOTHING
+        if self.whole:
+            return reservation.shipped
+        known = self.alone and not reservation.billed
+        return min(self.amount.amount, reservation.shipped) if known else NOTHING
+
+
+class ReturnNoted(Event[CreditAccount]):
+    """Goods came back, and are owed until they are released or an invoice is credited."""
+
+    order: OrderId
+    amount: Money
+
+    def apply(self, account: CreditAccount, /) -> CreditAccount:
+        amount, currency = self.amount.amount, self.amount.currency
+        noted = with_reservation(account, self.order, currency, returned=amount)
+        return replace(account, reservations=noted)
+
+
+class ReleaseReservation(Command[CreditAccount]):
+    """Ask that goods which came back unbilled are owed no longer; somebody else must agree (K3).
+
+    What has been billed is owed until a credit note says otherwise.
+    """
+
+    allowed = (Role.FINANCE, Role.MANAGER)
+
+    order: OrderId
+    amount: Money
+    """What of it came back and has not been billed."""
+    reason: Text
+
+    def decide(self, account: CreditAccount, id: CreditAccountId, by: str) -> Happened:
+        must_have_come_back(account, self.order, self.amount)
+        title = f"Release {self.amount} of {self.order}, returned 释放退货额度"
+        return account.asked(id, Matter.RELEASE, title, lambda n: self._request(id, n, by))
+
+    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
+        return CreditRequest(
+            account=id,
+            number=number,
+            matter=Matter.RELEASE,
+            amount=self.amount,
+            reference=self.order,
+            reason=self.reason,
+            requested_by=by,
         )
-        return event, *told_to_head(id, account, self.amount.currency, event)
+
+
+def must_have_come_back(account: CreditAccount, order: OrderId, amount: Money) -> None:
+    reservation = account.reservations.get(order)
+    must_be_in_currency_of(reservation, amount)
+    left = reservation.returned if reservation else NOTHING
+    if not 0 < amount.amount <= left:
+        raise Refused(
+            "credit.more_than_returned",
+            f"at most {left} of {order} came back unbilled, not {amount}",
+            f"{order} 退回且未开票的金额至多为 {left}, 而非 {amount}",
+        )
+
+
+def _release(
+    account: CreditAccount, id: CreditAccountId, request: CreditRequest, grant: Grant
+) -> Outcome:
+    assert request.amount is not None, "a release has an amount"
+    assert request.reference is not None, "a release names its order"
+    order = OrderId(request.reference)
+    must_have_come_back(account, order, request.amount)
+    ended = ReservationEnded(
+        order=order, amount=request.amount, stage=Stage.SHIPPED, why=Ending.RETURNED, grant=grant
+    )
+    return ended, *told_to_head(id, account, request.amount.currency, ended)
+
+
+OUTCOMES[Matter.RELEASE] = _release
 
 
 class ReservationEnded(Event[CreditAccount]):
@@ -209,13 +323,18 @@ class ReservationEnded(Event[CreditAccount]):
     amount: Money
     stage: Stage
     why: Ending
+    grant: Grant | None = None
+    """Who agreed that this is what came back; none where that is certain."""
 
     def apply(self, account: CreditAccount, /) -> CreditAccount:
         part = {self.stage.value: -self.amount.amount}
+        if self.grant:
+            part["returned"] = -self.amount.amount
         return replace(
             account,
             reservations=with_reservation(account, self.order, self.amount.currency, **part),
             owed=with_owed(account, self.amount, -1),
+            pending=account.without_request(self.grant),
         )
 
 
@@ -272,8 +391,10 @@ class OrderInvoiced(Event[CreditAccount]):
         invoice = Invoice(self.order, currency, billed=billed, open=billed)
         return replace(
             account,
-            reservations=with_reservation(account, self.order, currency, shipped=-billed),
-            invoices={**account.invoices, self.number: invoice},
+            reservations=with_reservation(
+                account, self.order, currency, shipped=-billed, billed=billed
+            ),
+            invoices=account.invoices.insert(self.number, invoice),
         )
 
 
@@ -286,7 +407,10 @@ class Means(Term):
 
 
 class RecordSettlement(Command[CreditAccount]):
-    """Settle an invoice or a part of it: by a payment, cash on account, or a credit note (K5)."""
+    """Settle an invoice or a part of it: by a payment, cash on account, or a credit note (K5).
+
+    A credit note brings no money: it counts once somebody else has agreed.
+    """
 
     allowed = (Role.FINANCE,)
 
@@ -298,7 +422,7 @@ class RecordSettlement(Command[CreditAccount]):
     amount: Money
     evidence: Evidence | None = None
 
-    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened | None:
+    def decide(self, account: CreditAccount, id: CreditAccountId, by: str) -> Happened | None:
         invoice = account.invoices.get(self.invoice)
         if invoice is None:
             raise no_such("invoice", "发票", self.invoice)
@@ -309,12 +433,26 @@ class RecordSettlement(Command[CreditAccount]):
             )
             return None
         must_not_be_negative(self.amount)
-        if self.amount.amount > invoice.open:
-            raise more_than_open(self.invoice, invoice.open, self.amount)
+        must_be_open(self.invoice, invoice, self.amount)
         if self.means is Means.UNAPPLIED_CASH:
             must_be_on_account(account, self.reference, self.amount)
+        if self.means is Means.CREDIT_NOTE:
+            title = f"Credit note {self.reference} of {self.amount} 贷项通知"
+            return account.asked(id, Matter.CREDIT_NOTE, title, lambda n: self._request(id, n, by))
         settled = InvoiceSettled(**self.model_dump(), order=invoice.order)
         return settled, *told_to_head(id, account, self.amount.currency, settled)
+
+    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
+        return CreditRequest(
+            account=id,
+            number=number,
+            matter=Matter.CREDIT_NOTE,
+            amount=self.amount,
+            reference=self.reference,
+            invoice=self.invoice,
+            evidence=self.evidence,
+            requested_by=by,
+        )
 
 
 def must_be_the_same_payment(reference: str, known: Decimal, amount: Money) -> None:
@@ -339,6 +477,11 @@ def more_than_open(what: str, left: Decimal, amount: Money) -> Refused:
     )
 
 
+def must_be_open(number: str, invoice: Invoice, amount: Money) -> None:
+    if amount.amount > invoice.open:
+        raise more_than_open(number, invoice.open, amount)
+
+
 def must_be_on_account(account: CreditAccount, reference: str, amount: Money) -> None:
     cash = account.cash.get(reference)
     if cash is None:
@@ -355,29 +498,75 @@ class InvoiceSettled(Event[CreditAccount]):
     reference: str
     amount: Money
     evidence: str | None = None
+    grant: Grant | None = None
+    """Who agreed to a credit note."""
 
     def apply(self, account: CreditAccount, /) -> CreditAccount:
         invoice = account.invoices[self.invoice]
         settled = replace(
             invoice,
             open=invoice.open - self.amount.amount,
-            references={**invoice.references, self.reference: self.amount.amount},
+            references=invoice.references.insert(self.reference, self.amount.amount),
         )
         by_cash = self.means is Means.UNAPPLIED_CASH
+        returned = -self.amount.amount if self.means is Means.CREDIT_NOTE else NOTHING
+        is_paid = self.means is not Means.CREDIT_NOTE and self.amount.amount > 0
         return replace(
             account,
-            invoices={**account.invoices, self.invoice: settled},
+            invoices=account.invoices.insert(self.invoice, settled),
+            # What is credited is not released as well.
+            reservations=with_reservation(
+                account, self.order, self.amount.currency, returned=returned
+            ),
             cash=with_cash(account, self.reference, self.amount, -by_cash),
             # What is paid from cash on account was subtracted when the cash came.
             owed=with_owed(account, self.amount, by_cash - 1),
+            paid_since_held=account.paid_since_held or is_paid,
+            pending=account.without_request(self.grant),
         )
 
 
-def with_cash(account: CreditAccount, reference: str, amount: Money, sign: int) -> dict[str, Money]:
+def _credit_note(
+    account: CreditAccount, id: CreditAccountId, request: CreditRequest, grant: Grant
+) -> Outcome:
+    assert request.amount is not None, "a credit note has an amount"
+    assert request.invoice is not None, "a credit note settles an invoice"
+    assert request.reference is not None, "a credit note has a number"
+    invoice = account.invoices[request.invoice]
+    must_not_be_counted(invoice, request.reference)
+    must_be_open(request.invoice, invoice, request.amount)
+    settled = InvoiceSettled(
+        invoice=request.invoice,
+        order=invoice.order,
+        means=Means.CREDIT_NOTE,
+        reference=request.reference,
+        amount=request.amount,
+        evidence=request.evidence,
+        grant=grant,
+    )
+    return settled, *told_to_head(id, account, request.amount.currency, settled)
+
+
+def must_not_be_counted(invoice: Invoice, reference: str) -> None:
+    """A payment may have come under the same name while the credit note was waiting."""
+    if reference in invoice.references:
+        raise Refused(
+            "credit.reference_taken",
+            f"{reference} has been counted as {invoice.references[reference]} since",
+            f"{reference} 此后已按 {invoice.references[reference]} 入账",
+        )
+
+
+OUTCOMES[Matter.CREDIT_NOTE] = _credit_note
+
+
+def with_cash(
+    account: CreditAccount, reference: str, amount: Money, sign: int
+) -> HashTrieMap[str, Money]:
     if not sign:
         return account.cash
     before = account.cash.get(reference, Money(amount=NOTHING, currency=amount.currency))
-    return {**account.cash, reference: before + amount * sign}
+    return account.cash.insert(reference, before + amount * sign)
 
 
 class RecordCash(Command[CreditAccount]):
@@ -411,8 +600,9 @@ class CashRecorded(Event[CreditAccount]):
         return replace(
             account,
             cash=with_cash(account, self.reference, self.amount, +1),
-            received={**account.received, self.reference: self.amount},
+            received=account.received.insert(self.reference, self.amount),
             owed=with_owed(account, self.amount, -1),
+            paid_since_held=account.paid_since_held or self.amount.amount > 0,
         )
 
 
@@ -444,11 +634,15 @@ class CashReturned(Event[CreditAccount]):
             account,
             cash=with_cash(account, self.reference, self.amount, -1),
             owed=with_owed(account, self.amount, +1),
+            paid_since_held=False,
         )
 
 
 class RecordGuarantee(Command[CreditAccount]):
-    """Note that somebody else, mostly a bank, pays for the customer if it does not (K1)."""
+    """Have it counted that somebody else, mostly a bank, pays if the customer does not (K1).
+
+    Somebody else must agree, as to a higher limit; to a smaller or shorter one nobody must.
+    """
 
     allowed = (Role.FINANCE,)
 
@@ -461,11 +655,30 @@ class RecordGuarantee(Command[CreditAccount]):
     """The last day on which it counts."""
     evidence: Evidence
 
-    def decide(self, account: CreditAccount) -> GuaranteeRecorded | None:
+    def decide(self, account: CreditAccount, id: CreditAccountId, by: str) -> Happened | None:
         account.must_not_be_closed()
         must_not_be_negative(self.amount)
         recorded = GuaranteeRecorded(**self.model_dump())
-        return None if recorded.apply(account) == account else recorded
+        known, offered = account.guarantees.get(self.number), recorded.guarantee
+        if known == offered:
+            return None
+        if known is None or not known.covers(offered):
+            title = f"Guarantee {self.number} of {self.amount} until {self.until} 保函"
+            return account.asked(id, Matter.GUARANTEE, title, lambda n: self._request(id, n, by))
+        return (*account.withdrawn(id, Matter.GUARANTEE, of=(self.number, None)), recorded)
+
+    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
+        return CreditRequest(
+            account=id,
+            number=number,
+            matter=Matter.GUARANTEE,
+            amount=self.amount,
+            until=self.until,
+            reference=self.number,
+            guarantor=self.guarantor,
+            evidence=self.evidence,
+            requested_by=by,
+        )
 
 
 class GuaranteeRecorded(Event[CreditAccount]):
@@ -474,10 +687,39 @@ class GuaranteeRecorded(Event[CreditAccount]):
     amount: Money
     until: date
     evidence: str
+    grant: Grant | None = None
+    """Who agreed that it counts; none where it was made smaller or shorter."""
+
+    @property
+    def guarantee(self) -> Guarantee:
+        return Guarantee(self.amount, self.until, self.guarantor, self.evidence)
 
     def apply(self, account: CreditAccount, /) -> CreditAccount:
-        guarantee = Guarantee(self.amount, self.until)
-        return replace(account, guarantees={**account.guarantees, self.number: guarantee})
+        return replace(
+            account,
+            guarantees={**account.guarantees, self.number: self.guarantee},
+            pending=account.without_request(self.grant),
+        )
+
+
+def _guarantee(
+    _: CreditAccount, __: CreditAccountId, request: CreditRequest, grant: Grant
+) -> Outcome:
+    assert request.amount is not None, "a guarantee has an amount"
+    assert request.until is not None, "a guarantee has a last day"
+    assert request.reference is not None, "a guarantee has a number"
+    recorded = GuaranteeRecorded(
+        number=request.reference,
+        guarantor=request.guarantor or "",
+        amount=request.amount,
+        until=request.until,
+        evidence=request.evidence or "",
+        grant=grant,
+    )
+    return (recorded,)
+
+
+OUTCOMES[Matter.GUARANTEE] = _guarantee
 
 
 class EndGuarantee(Command[CreditAccount]):
@@ -489,10 +731,11 @@ class EndGuarantee(Command[CreditAccount]):
     """Of the letter of guarantee."""
     reason: Text
 
-    def decide(self, account: CreditAccount) -> GuaranteeEnded:
+    def decide(self, account: CreditAccount, id: CreditAccountId) -> Happened:
         if self.number not in account.guarantees:
             raise no_such("guarantee", "保函", self.number)
-        return GuaranteeEnded(number=self.number, reason=self.reason)
+        ended = GuaranteeEnded(number=self.number, reason=self.reason)
+        return (*account.withdrawn(id, Matter.GUARANTEE, of=(self.number, None)), ended)
 
 
 class GuaranteeEnded(Event[CreditAccount]):

@@ -11,7 +11,15 @@ from dataclasses import replace
 
 from medsales.domain.ids import CreditAccountId
 from medsales.domain.kernel import Also, Command, Event, Refused, Role, Text
-from medsales.domain.terms.credit import NOTHING, CreditAccount, without
+from medsales.domain.terms.credit import (
+    NOTHING,
+    OUTCOMES,
+    CreditAccount,
+    CreditRequest,
+    Grant,
+    Matter,
+    Outcome,
+)
 from medsales.domain.values import Money
 
 
@@ -67,27 +75,58 @@ class GroupJoined(Event[CreditAccount]):
 
 
 class LeaveGroup(Command[CreditAccount]):
-    """Have the group limit checked no longer; what is owed no longer counts there."""
+    """Ask to have the group limit checked no longer; somebody else must agree (K7).
+
+    More can be sold when it is gone: to its member, and to the others.
+    """
 
     allowed = (Role.FINANCE,)
 
     reason: Text
 
     def decide(
-        self, account: CreditAccount, id: CreditAccountId
-    ) -> tuple[GroupLeft | Also, ...] | None:
-        if account.head is None:
+        self, account: CreditAccount, id: CreditAccountId, by: str
+    ) -> tuple[Event[CreditAccount] | Also, ...] | None:
+        head = account.head
+        if head is None:
             return None
-        left = GroupLeft(head=account.head, reason=self.reason)
-        return left, Also(account.head, DropMember(member=id))
+        title = f"Leave the group of {head.key} 退出集团"
+        return account.asked(
+            id, Matter.LEAVE_GROUP, title, lambda n: self._request(id, head, n, by)
+        )
+
+    def _request(
+        self, id: CreditAccountId, head: CreditAccountId, number: int, by: str
+    ) -> CreditRequest:
+        return CreditRequest(
+            account=id,
+            number=number,
+            matter=Matter.LEAVE_GROUP,
+            head=head,
+            reason=self.reason,
+            requested_by=by,
+        )
 
 
 class GroupLeft(Event[CreditAccount]):
     head: CreditAccountId
     reason: str
+    grant: Grant | None = None
+    """Who agreed; none before consent was needed."""
 
     def apply(self, account: CreditAccount, /) -> CreditAccount:
-        return replace(account, head=None)
+        return replace(account, head=None, pending=account.without_request(self.grant))
+
+
+def _leave_group(
+    _: CreditAccount, id: CreditAccountId, request: CreditRequest, grant: Grant
+) -> Outcome:
+    assert request.head is not None, "only a member asks to leave, and stays one until it may"
+    left = GroupLeft(head=request.head, reason=request.reason, grant=grant)
+    return left, Also(request.head, DropMember(member=id))
+
+
+OUTCOMES[Matter.LEAVE_GROUP] = _leave_group
 
 
 class TakeMember(Command[CreditAccount]):
@@ -108,7 +147,7 @@ class MemberJoined(Event[CreditAccount]):
 
     def apply(self, head: CreditAccount, /) -> CreditAccount:
         owed = {each.currency: each.amount for each in self.owed}
-        return replace(head, members={**head.members, self.member: owed})
+        return replace(head, members=head.members.insert(self.member, owed))
 
 
 class NoteMember(Command[CreditAccount]):
@@ -131,7 +170,7 @@ class MemberNoted(Event[CreditAccount]):
 
     def apply(self, head: CreditAccount, /) -> CreditAccount:
         owed = {**head.members.get(self.member, {}), self.owed.currency: self.owed.amount}
-        return replace(head, members={**head.members, self.member: owed})
+        return replace(head, members=head.members.insert(self.member, owed))
 
 
 class DropMember(Command[CreditAccount]):
@@ -149,7 +188,7 @@ class MemberLeft(Event[CreditAccount]):
     member: CreditAccountId
 
     def apply(self, head: CreditAccount, /) -> CreditAccount:
-        return replace(head, members=without(head.members, self.member))
+        return replace(head, members=head.members.discard(self.member))
 
 
 def told_to_head(

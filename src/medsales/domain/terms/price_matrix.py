@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ from medsales.domain.kernel import (
     Text,
     Value,
 )
+from medsales.domain.parties.customer import CustomerKind
+from medsales.domain.terms.price_depth import UNTOLD, Beside
 from medsales.domain.terms.price_sheet import (
     CHUNK,
     Buyer,
@@ -38,9 +40,9 @@ from medsales.domain.terms.price_sheet import (
     PriceException,
     PriceKind,
     PriceSheet,
+    SheetVersion,
     WriteSheet,
     candidates,
-    discount,
     faults,
     indexed,
     sheet_of,
@@ -73,6 +75,12 @@ COUNTING = (
 )
 """Those of which the latest begun rules a day. By the day, not by the status: a timer that comes
 late never gives a wrong price."""
+GIVEN_UP = (VersionStatus.SUSPENDED, VersionStatus.REVOKED)
+"""Those at whose prices nothing is promised any more."""
+
+
+WHOLE_LIST = "all"
+"""What is settled where no quote or order of a repricing list is named."""
 
 
 class Header(Value):
@@ -92,6 +100,38 @@ class Chunk(Value):
 
 
 @dataclass(frozen=True)
+class Subjects:
+    """How many cells are of families, and how many of products."""
+
+    families: int = 0
+    products: int = 0
+
+    def with_those_of(self, version: MatrixVersion | None) -> Subjects:
+        if version is None:
+            return self
+        known = version.subjects
+        return Subjects(
+            self.families + known.families,
+            self.products + known.products + len(version.cells),
+        )
+
+    @property
+    def are_mixed(self) -> bool:
+        """Then nobody knows what a family's price means for one of its products: no sheet of a
+        family knows which products these are."""
+        return bool(self.families and self.products)
+
+
+class Told(NamedTuple):
+    """What cells say about who must approve them."""
+
+    cells: int
+    families: int
+    deepest_discount: Decimal
+    below_floor: bool
+
+
+@dataclass(frozen=True)
 class MatrixVersion:
     number: int
     authors: frozenset[str]
@@ -106,14 +146,22 @@ class MatrixVersion:
     content_hash: str = ""
     approval: ApprovalId | None = None
     """The one it waits for, or waited for last."""
+    subjects: Subjects = Subjects()
     deepest_discount: Decimal = Decimal(0)
     """In percent off the list price that was in force when it was written."""
     below_floor: bool = False
+    """Whether a price lies below its floor, or a floor below the one that counted."""
+    settled: dict[str, str] = field(default_factory=dict)
+    """Which quotes and orders of its repricing list are left as they are, and why (P7)."""
 
     @property
     def order(self) -> tuple[date, int]:
         """Which of two versions counts: the one that begins later, then the one written later."""
         return (self.effective_from, self.number)
+
+    def settlement(self, given: str) -> str | None:
+        """Why a quote or an order is left at its older price, if somebody has decided that."""
+        return self.settled.get(given) or self.settled.get(WHOLE_LIST)
 
     def hashed(self, id: str) -> str:
         if self.content_hash:
@@ -150,6 +198,8 @@ class PriceFound(Value):
     """Where the exception is counted; none without one."""
     valid_until: date | None = None
     """The last day it holds, as far as is known by now."""
+    min_quantity: int = 1
+    """From how many pieces on it counts."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +210,9 @@ class PriceMatrix(Aggregate):
     currency: str = ""
     currencies: tuple[str, ...] = ()
     """All of them, the main one first."""
+    regions: tuple[str, ...] = ()
+    kinds: tuple[CustomerKind, ...] = ()
+    """With the regions: for whom it is; none: for everybody."""
     versions: dict[int, MatrixVersion] = field(default_factory=dict)
     requests: int = 0
     """How many times a version has been submitted."""
@@ -211,6 +264,7 @@ class PriceMatrix(Aggregate):
 
         `sheets` are those of `sheets_for`; others among them do no harm.
         """
+        self.must_be_for(buyer)
         version = self._must_have_prices(on)
         fitting = (
             candidates(
@@ -227,8 +281,22 @@ class PriceMatrix(Aggregate):
         if version is None or best is None:
             raise self._no_price(product, buyer, quantity, on)
         others = tuple(fitting)
-        must_not_undercut(best.cell, others)
-        return self._found(version, best, others)
+        elsewhere = floor_elsewhere(best, others)
+        must_not_undercut(best.cell, elsewhere)
+        return self._found(version, best, others, elsewhere)
+
+    def must_be_for(self, buyer: Buyer) -> None:
+        """P4: otherwise a seller would choose a price by choosing the matrix."""
+        here = not self.regions or buyer.region in self.regions
+        theirs = not self.kinds or buyer.kind_of is None or buyer.kind_of in self.kinds
+        if not (here and theirs):
+            who = buyer.kind_of.en if buyer.kind_of else "any kind"
+            whom = buyer.kind_of.zh if buyer.kind_of else "不限类型"
+            raise Refused(
+                "matrix.not_for_customer",
+                f"the prices of {self.code} are not for this customer ({who}, {buyer.region})",
+                f"{self.code} 的价格不适用于该客户 ({whom}, {buyer.region})",
+            )
 
     def _must_have_prices(self, on: date) -> MatrixVersion | None:
         version = self.in_force(on)
@@ -251,10 +319,15 @@ class PriceMatrix(Aggregate):
         )
 
     def _found(
-        self, version: MatrixVersion, best: Candidate, others: Iterable[Candidate]
+        self,
+        version: MatrixVersion,
+        best: Candidate,
+        others: Iterable[Candidate],
+        elsewhere: Money | None,
     ) -> PriceFound:
         cell, exception = best.cell, best.cell.exception
-        floors = (each.cell.floor for each in others if each.cell.floor)
+        own = cell.floor or next((each.cell.floor for each in others if each.cell.floor), None)
+        floors = (floor for floor in (own, elsewhere) if floor)
         path = (
             f"{self.code} version {version.number}",
             f"since {version.effective_from}",
@@ -265,11 +338,12 @@ class PriceMatrix(Aggregate):
             price=cell.price,
             version=version.number,
             path=(*path, *allowed),
-            floor=cell.floor or next(floors, None),
+            floor=max(floors, key=lambda floor: floor.amount, default=None),
             rule=cell.rule,
             exception=exception.name if exception else None,
             sheet=sheet_of(PriceMatrixId.of(self.code), cell) if exception else None,
             valid_until=self._last_day(version, cell),
+            min_quantity=cell.min_quantity,
         )
 
     def _last_day(self, version: MatrixVersion, cell: PriceCell) -> date | None:
@@ -322,21 +396,25 @@ def _places(
         return [(indexed(version.cells.get(product, ())), None)]
     serving = [sheet for sheet in sheets if sheet and sheet.serves(product, family)]
     serving.sort(key=lambda sheet: sheet.product is None)
-    return [(sheet.cells(version.number, version.edition), sheet) for sheet in serving]
+    return [(sheet.said(version.number, version.edition).cells, sheet) for sheet in serving]
 
 
-def must_not_undercut(cell: PriceCell, others: Iterable[Candidate]) -> None:
-    """P5 where no sheet sees it: a product is cheaper than the floor of the list of its family."""
-    if cell.floor or cell.exception:
-        return
-    floors = (each.cell.floor for each in others if each.cell.rule is PriceKind.LIST)
-    for floor in floors:
-        if floor and cell.price.amount < floor.amount:
-            raise Refused(
-                "price.below_floor",
-                f"{cell.price} ({cell.sentence.en}) is below the floor {floor} of the list",
-                f"{cell.price} ({cell.sentence.zh}) 低于目录底价 {floor}",
-            )
+def floor_elsewhere(best: Candidate, others: Iterable[Candidate]) -> Money | None:
+    """The floor of the list price that counts, where it is in another sheet than the price found:
+    of the product for a price of its family, or the other way round."""
+    lists = (each for each in (best, *others) if each.cell.rule is PriceKind.LIST)
+    first = next((each for each in lists if each.cell.floor), None)
+    return first.cell.floor if first and first.sheet is not best.sheet else None
+
+
+def must_not_undercut(cell: PriceCell, floor: Money | None) -> None:
+    """P5 where no sheet sees it, whatever floor the cell names itself."""
+    if floor and not cell.exception and cell.price.amount < floor.amount:
+        raise Refused(
+            "price.below_floor",
+            f"{cell.price} ({cell.sentence.en}) is below the floor {floor} of the list",
+            f"{cell.price} ({cell.sentence.zh}) 低于目录底价 {floor}",
+        )
 
 
 def sells(candidate: Candidate, quantity: int, on: date) -> bool:
@@ -366,21 +444,26 @@ class OpenPriceMatrix(Command[PriceMatrix]):
     """The one that is meant where none is named."""
     currencies: Annotated[tuple[Currency, ...], Field(max_length=20)] = ()
     """Further ones."""
+    regions: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    """Of the customers that may buy at its prices; none: everywhere. It stays as it is opened."""
+    kinds: Annotated[tuple[CustomerKind, ...], Field(max_length=10)] = ()
+    """Of the customers that may buy at its prices; none: all. It stays as it is opened."""
 
     def begins(self) -> PriceMatrixId:
         return PriceMatrixId.of(self.code)
 
     def decide(self, matrix: PriceMatrix) -> PriceMatrixOpened | None:
         opened = PriceMatrixOpened(**self.model_dump())
-        if matrix.code and matrix.currencies == opened.all_currencies:
+        if not matrix.code:
+            return opened
+        known = (matrix.currencies, matrix.regions, matrix.kinds)
+        if known == (opened.all_currencies, self.regions, self.kinds):
             return None
-        if matrix.code:
-            raise Refused(
-                "matrix.exists",
-                f"{self.code} is already a matrix in {'/'.join(matrix.currencies)}",
-                f"{self.code} 已是 {'/'.join(matrix.currencies)} 价格矩阵",
-            )
-        return opened
+        raise Refused(
+            "matrix.exists",
+            f"{self.code} is already a matrix in {'/'.join(matrix.currencies)}",
+            f"{self.code} 已是 {'/'.join(matrix.currencies)} 价格矩阵",
+        )
 
 
 class PriceMatrixOpened(Event[PriceMatrix]):
@@ -388,6 +471,8 @@ class PriceMatrixOpened(Event[PriceMatrix]):
     name: str
     currency: str
     currencies: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    kinds: tuple[CustomerKind, ...] = ()
 
     @property
     def all_currencies(self) -> tuple[str, ...]:
@@ -395,7 +480,12 @@ class PriceMatrixOpened(Event[PriceMatrix]):
 
     def apply(self, matrix: PriceMatrix, /) -> PriceMatrix:
         return replace(
-            matrix, code=self.code, currency=self.currency, currencies=self.all_currencies
+            matrix,
+            code=self.code,
+            currency=self.currency,
+            currencies=self.all_currencies,
+            regions=self.regions,
+            kinds=self.kinds,
         )
 
 
@@ -419,6 +509,10 @@ class WritesCells(Command[PriceMatrix]):
             grouped.setdefault(sheet_of(id, cell), []).append(cell)
         return grouped
 
+    def in_order(self, id: str) -> tuple[PriceCell, ...]:
+        """Sheet by sheet, as they are stored: so that whoever has the log can hash them again."""
+        return tuple(cell for cells in self.by_sheet(id).values() for cell in cells)
+
     def written(self, id: str, version: int, edition: int) -> tuple[Also, ...]:
         return tuple(
             Also(
@@ -433,58 +527,59 @@ class WritesCells(Command[PriceMatrix]):
             for sheet, cells in self.by_sheet(id).items()
         )
 
-    def deepest(
+    def told(
         self,
         matrix: PriceMatrix,
         id: str,
         sheets: Iterable[PriceSheet | None],
         on: date,
         draft: MatrixVersion | None = None,
-    ) -> Decimal:
-        """P2: the deepest discount off the list price in force; new products off their own list.
-
-        Also of what the draft has said before: a list price may come after its special prices.
-        """
+    ) -> Told:
+        """P2, P5: what the cells say about who must approve them."""
         version = matrix.in_force(on)
-        bases: dict[tuple[str, str], Money] = {}
-        written: list[PriceCell] = []
-        for cells, sheet in zip(self.by_sheet(id).values(), sheets, strict=True):
-            before = _written(draft, sheet, cells[0])
-            written += (*before, *cells)
-            bases |= list_prices((*before, *cells))
-            bases |= list_prices(_written(version, sheet, cells[0]))
-        found = (
-            discount(cell.price, base)
-            for cell in written
-            if (base := bases.get((cell.subject, cell.price.currency)))
+        beside = [
+            Beside(tuple(cells), said(draft, sheet), in_force(version, sheet, cells[0]))
+            for cells, sheet in zip(self.by_sheet(id).values(), sheets, strict=True)
+        ]
+        families = sum(cell.family is not None for cell in self.cells)
+        here = Subjects(families, len(self.cells) - families)
+        mixed = here.with_those_of(version).with_those_of(draft).are_mixed
+        return Told(
+            cells=len(self.cells),
+            families=families,
+            deepest_discount=UNTOLD if mixed else max(each.deepest() for each in beside),
+            below_floor=any(cell.exception for cell in self.cells)
+            or any(each.lifts_a_floor() for each in beside),
         )
-        return max(found, default=Decimal(0))
 
 
-def _written(
+def said(version: MatrixVersion | None, sheet: PriceSheet | None) -> SheetVersion:
+    """By a version in a sheet."""
+    if version is None or sheet is None:
+        return SheetVersion(0)
+    return sheet.said(version.number, version.edition)
+
+
+def in_force(
     version: MatrixVersion | None, sheet: PriceSheet | None, cell: PriceCell
-) -> tuple[PriceCell, ...]:
-    """What a version says beside such a cell."""
-    if version is None:
-        return ()
-    if version.cells:
-        return version.cells.get(cell.product or ProductId(""), ())
-    index = sheet.cells(version.number, version.edition) if sheet else {}
-    return tuple(cell for some in index.values() for cell in some)
+) -> SheetVersion:
+    """What counts where such a cell is written."""
+    # A version from before there were sheets has its cells inside.
+    inside = version.cells.get(cell.product or ProductId(""), ()) if version else ()
+    return SheetVersion(0).with_cells(inside) if inside else said(version, sheet)
 
 
-def list_prices(cells: Iterable[PriceCell]) -> dict[tuple[str, str], Money]:
-    """What a single piece costs everybody, by product or family and currency."""
-    found: dict[tuple[str, str], PriceCell] = {}
-    for cell in cells:
-        key = (cell.subject, cell.price.currency)
-        if cell.rule is PriceKind.LIST:
-            known = found.setdefault(key, cell)
-            found[key] = min(known, cell, key=lambda each: each.min_quantity)
-    return {key: cell.price for key, cell in found.items()}
+OLDEST = date(1949, 10, 1)
+"""No price is older; the calendar of machines has no day before its first."""
 
 
 def must_be_days(since: date, until: date | None) -> None:
+    if since < OLDEST:
+        raise Refused(
+            "matrix.days_wrong",
+            f"no price counts from {since} on; the first day there can be is {OLDEST}",
+            f"价格不能自 {since} 起生效, 最早为 {OLDEST}",
+        )
     if until and until < since:
         raise Refused(
             "matrix.days_wrong",
@@ -504,7 +599,8 @@ class DraftVersion(WritesCells):
 
     def content(self, id: str, number: int) -> str:
         """The hash of what it would write: what its approver will be shown."""
-        return hashed(header(id, number, self.effective_from, self.effective_until), self.cells)
+        before = header(id, number, self.effective_from, self.effective_until)
+        return hashed(before, self.in_order(id))
 
     def decide(
         self,
@@ -522,10 +618,8 @@ class DraftVersion(WritesCells):
             author=by,
             effective_from=self.effective_from,
             effective_until=self.effective_until,
-            cells=len(self.cells),
             content_hash=self.content(id, number),
-            deepest_discount=self.deepest(matrix, id, sheets, day_in_china(now)),
-            below_floor=any(cell.exception for cell in self.cells),
+            **self.told(matrix, id, sheets, day_in_china(now))._asdict(),
         )
         return drafted, *self.written(id, number, edition=1)
 
@@ -539,6 +633,8 @@ class MatrixVersionDrafted(Event[PriceMatrix]):
     effective_until: date | None = None
     cells: int
     """How many."""
+    families: int = 0
+    """How many of them are of families."""
     content_hash: str
     deepest_discount: Decimal
     below_floor: bool
@@ -551,6 +647,7 @@ class MatrixVersionDrafted(Event[PriceMatrix]):
                 self.effective_from,
                 effective_until=self.effective_until,
                 content_hash=self.content_hash,
+                subjects=Subjects(self.families, self.cells - self.families),
                 deepest_discount=self.deepest_discount,
                 below_floor=self.below_floor,
             )
@@ -584,10 +681,8 @@ class AddCells(WritesCells):
             number=self.version,
             edition=draft.edition,
             author=by,
-            cells=len(self.cells),
-            content_hash=hashed(draft.content_hash, self.cells),
-            deepest_discount=self.deepest(matrix, id, sheets, day_in_china(now), draft),
-            below_floor=any(cell.exception for cell in self.cells),
+            content_hash=hashed(draft.content_hash, self.in_order(id)),
+            **self.told(matrix, id, sheets, day_in_china(now), draft)._asdict(),
         )
         return added, *self.written(id, self.version, draft.edition)
 
@@ -597,6 +692,7 @@ class CellsAdded(Event[PriceMatrix]):
     edition: int
     author: str
     cells: int
+    families: int = 0
     content_hash: str
     """Of all that has been written so far."""
     deepest_discount: Decimal
@@ -610,6 +706,7 @@ class CellsAdded(Event[PriceMatrix]):
                 draft,
                 authors=draft.authors | {self.author},
                 content_hash=self.content_hash,
+                subjects=Subjects(self.families, self.cells - self.families).with_those_of(draft),
                 deepest_discount=max(draft.deepest_discount, self.deepest_discount),
                 below_floor=draft.below_floor or self.below_floor,
             )
@@ -638,7 +735,7 @@ class EditDraft(WritesCells):
         must_be_days(self.effective_from, self.effective_until)
         matrix.must_take(self.cells)
         before = header(id, self.version, self.effective_from, self.effective_until)
-        content = hashed(before, self.cells)
+        content = hashed(before, self.in_order(id))
         if content == draft.content_hash:
             return None
         rewritten = MatrixVersionRewritten(
@@ -647,10 +744,8 @@ class EditDraft(WritesCells):
             author=by,
             effective_from=self.effective_from,
             effective_until=self.effective_until,
-            cells=len(self.cells),
             content_hash=content,
-            deepest_discount=self.deepest(matrix, id, sheets, day_in_china(now)),
-            below_floor=any(cell.exception for cell in self.cells),
+            **self.told(matrix, id, sheets, day_in_china(now))._asdict(),
         )
         return rewritten, *self.written(id, self.version, rewritten.edition)
 
@@ -662,6 +757,7 @@ class MatrixVersionRewritten(Event[PriceMatrix]):
     effective_from: date
     effective_until: date | None = None
     cells: int
+    families: int = 0
     content_hash: str
     deepest_discount: Decimal
     below_floor: bool
@@ -677,6 +773,7 @@ class MatrixVersionRewritten(Event[PriceMatrix]):
                 cells={},
                 edition=self.edition,
                 content_hash=self.content_hash,
+                subjects=Subjects(self.families, self.cells - self.families),
                 deepest_discount=self.deepest_discount,
                 below_floor=self.below_floor,
             )
@@ -791,15 +888,8 @@ class TakeVerdict(Command[PriceMatrix]):
     def decide(self, matrix: PriceMatrix) -> MatrixVersionApproved | VersionRejected | None:
         verdict = self.verdict
         version = matrix.version_to_change(verdict.version, VersionStatus.IN_REVIEW)
-        if (version.approval, version.hashed(PriceMatrixId.of(matrix.code))) != (
-            verdict.approval,
-            verdict.content_hash,
-        ):
-            raise Refused(
-                "matrix.verdict_stale",
-                f"{verdict.approval} is not about what version {verdict.version} says now",
-                f"{verdict.approval} 审批的并非第 {verdict.version} 版现有内容",
-            )
+        content = version.hashed(PriceMatrixId.of(matrix.code))
+        verdict.must_be_about(version.approval, version.number, content)
         if not verdict.granted:
             return VersionRejected(number=version.number, reason=verdict.reason or "")
         return MatrixVersionApproved(

@@ -14,6 +14,7 @@ from itertools import product as every
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
+from rpds import HashTrieMap
 
 from medsales.domain.ids import CustomerId, OrderId, PriceMatrixId, PriceSheetId, ProductId
 from medsales.domain.kernel import (
@@ -28,7 +29,7 @@ from medsales.domain.kernel import (
     Text,
     Value,
 )
-from medsales.domain.parties.customer import Customer, CustomerTier, HospitalGrade
+from medsales.domain.parties.customer import Customer, CustomerKind, CustomerTier, HospitalGrade
 from medsales.domain.values import Money, Quantity, day_in_china
 
 Family = Annotated[
@@ -95,6 +96,10 @@ class PriceCell(Value):
         said = write(self)
         return {name: said[name] for name in said if name in FIRST or said[name] is not None}
 
+    def model_post_init(self, _: object) -> None:
+        # A set of its own, which nobody asks for, would be a third of what a cell takes in memory.
+        object.__setattr__(self, "__pydantic_fields_set__", FIELDS)
+
     @property
     def rule(self) -> PriceKind:
         if self.kind:
@@ -138,6 +143,7 @@ class PriceCell(Value):
         yield from (f"{word} {part}" for word, part in zip(words, named, strict=True) if part)
 
 
+FIELDS = set(PriceCell.model_fields)
 WORDS = {
     "en": ("family", "customer", "by", "tier", "grade", "region"),
     "zh": ("系列", "客户", "依据", "客户等级", "医院等级", "区域"),
@@ -156,10 +162,17 @@ Index: TypeAlias = dict[Scope, tuple[PriceCell, ...]]
 """The cells of a version by scope, the highest quantity break first."""
 
 
+def list_scope(currency: str) -> Scope:
+    """The list price is the same for everybody, so there is one place for it in each currency."""
+    return (PriceKind.LIST, None, None, None, None, currency)
+
+
 class Buyer(Value):
     """For whom a price is looked up: all that it may depend on."""
 
     customer: CustomerId | None = None
+    kind_of: CustomerKind | None = None
+    """None for a question about nobody in particular."""
     region: str = ""
     tier: CustomerTier = CustomerTier.C
     grade: HospitalGrade | None = None
@@ -168,6 +181,7 @@ class Buyer(Value):
     def of(cls, id: CustomerId | str, customer: Customer) -> Buyer:
         return cls(
             customer=CustomerId(id),
+            kind_of=customer.kind_of,
             region=customer.region,
             tier=customer.tier,
             grade=customer.grade,
@@ -286,16 +300,45 @@ def faults_together(cells: Iterable[PriceCell]) -> Iterator[Side]:
     cells = tuple(cells)
     yield from _overlaps(cells)
     yield from _exceptions(cells)
+    floors = list_floors(cells)
+    for n, cell in enumerate(cells if floors else ()):
+        floor = floors.get(cell.price.currency)
+        if floor and not cell.floor:
+            yield from (Side(n, None, fault) for fault in below(cell, floor))
+
+
+def list_floors(cells: Iterable[PriceCell]) -> dict[str, Money]:
+    """The highest floor of a list price, by currency."""
     floors: dict[str, Money] = {}
     for cell in cells:
         floor = cell.floor
         if cell.rule is PriceKind.LIST and floor:
             known = floors.setdefault(floor.currency, floor)
-            floors[floor.currency] = max(known, floor, key=lambda money: money.amount)
-    for n, cell in enumerate(cells if floors else ()):
-        floor = floors.get(cell.price.currency)
-        if floor and not cell.floor:
-            yield from (Side(n, None, fault) for fault in below(cell, floor))
+            floors[floor.currency] = max(known, floor, key=_amount)
+    return floors
+
+
+def lowest(known: Mapping[str, Money], cells: Iterable[PriceCell]) -> dict[str, Money]:
+    """The lowest price in each currency: of these cells, and of what is known."""
+    found = dict(known)
+    for cell in cells:
+        price = cell.price
+        found[price.currency] = min(found.get(price.currency, price), price, key=_amount)
+    return found
+
+
+def own_floors(known: Mapping[str, Money], cells: Iterable[PriceCell]) -> dict[str, Money]:
+    """The lowest floor of a price that is not for everybody: of these cells, and what is known."""
+    found = dict(known)
+    for cell in cells:
+        floor = cell.floor
+        if floor and cell.rule is not PriceKind.LIST:
+            found[floor.currency] = min(found.get(floor.currency, floor), floor, key=_amount)
+    return found
+
+
+def _amount(money: Money) -> Decimal:
+    return money.amount
 
 
 def _overlaps(cells: tuple[PriceCell, ...]) -> Iterator[Side]:
@@ -381,11 +424,63 @@ def sheets_for(
 
 @dataclass(frozen=True)
 class SheetVersion:
+    """What a version says. Its cells come in many commands, and none looks through all of them."""
+
     edition: int
     cells: Index = field(default_factory=dict)
+    exceptions: dict[str, PriceCell] = field(default_factory=dict)
+    """For each exception one of the cells that name it."""
+    lowest: dict[str, Money] = field(default_factory=dict)
+    """The lowest price in each currency."""
+    floors: dict[str, Money] = field(default_factory=dict)
+    """The lowest floor of a price that is not for everybody, in each currency."""
 
     def every_cell(self) -> tuple[PriceCell, ...]:
-        return tuple(cell for some in self.cells.values() for cell in some)
+        return self._within(self.cells)
+
+    def list_cells(self, currencies: Iterable[str]) -> tuple[PriceCell, ...]:
+        return self._within(map(list_scope, currencies))
+
+    def exception(self, name: str) -> PriceException | None:
+        cell = self.exceptions.get(name)
+        return cell.exception if cell else None
+
+    def beside(self, cells: tuple[PriceCell, ...]) -> tuple[PriceCell, ...]:
+        """What further cells can be at odds with (P3, P5): where they raise a floor, everything."""
+        lists = self.list_cells(dict.fromkeys(cell.price.currency for cell in cells))
+        before = list_floors(lists)
+        for currency, floor in list_floors(cells).items():
+            if currency not in before or floor.amount > before[currency].amount:
+                return self.every_cell()
+        names = (cell.exception.name for cell in cells if cell.exception)
+        named = (self.exceptions[name] for name in names if name in self.exceptions)
+        return self._within(dict.fromkeys(cell.scope for cell in (*lists, *named, *cells)))
+
+    def _within(self, scopes: Iterable[Scope]) -> tuple[PriceCell, ...]:
+        return tuple(cell for scope in scopes for cell in self.cells.get(scope, ()))
+
+    def with_cells(self, cells: tuple[PriceCell, ...]) -> SheetVersion:
+        exceptions = {cell.exception.name: cell for cell in cells if cell.exception}
+        return SheetVersion(
+            self.edition,
+            {**self.cells, **_sorted(self.cells, cells)},
+            {**exceptions, **self.exceptions},
+            lowest(self.lowest, cells),
+            own_floors(self.floors, cells),
+        )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Pieces sold under an exception: in all, and by the order that sold them."""
+
+    pieces: int = 0
+    orders: HashTrieMap[OrderId, int] = field(default_factory=HashTrieMap)
+
+    def plus(self, order: OrderId, quantity: int) -> Taken:
+        now = self.orders.get(order, 0) + quantity
+        orders = self.orders.insert(order, now) if now else self.orders.discard(order)
+        return Taken(self.pieces + quantity, orders)
 
 
 @dataclass(frozen=True)
@@ -395,42 +490,41 @@ class PriceSheet(Aggregate):
     product: ProductId | None = None
     family: str | None = None
     versions: dict[int, SheetVersion] = field(default_factory=dict)
-    taken: dict[str, dict[OrderId, int]] = field(default_factory=dict)
-    """Pieces sold under an exception, by its name and the order."""
+    taken: HashTrieMap[str, Taken] = field(default_factory=HashTrieMap)
+    """What has been sold under an exception, by its name."""
 
     def serves(self, product: ProductId, family: str | None) -> bool:
         return self.product == product if self.product else self.family == family
 
-    def cells(self, version: int, edition: int) -> Index:
-        """Those of a version, unless it has been rewritten without this sheet since."""
+    def said(self, version: int, edition: int) -> SheetVersion:
+        """By a version; nothing where it has been rewritten without this sheet since."""
         found = self.versions.get(version)
-        return found.cells if found and found.edition == edition else {}
+        return found if found and found.edition == edition else SheetVersion(edition)
+
+    def taken_under(self, name: str) -> Taken:
+        return self.taken.get(name, Taken())
 
     def left_of(self, exception: PriceException) -> int:
-        return exception.max_quantity - sum(self.taken.get(exception.name, {}).values())
+        return exception.max_quantity - self.taken_under(exception.name).pieces
 
     def exception(self, name: str, version: int) -> PriceException:
         found = self.versions.get(version)
-        for cell in found.every_cell() if found else ():
-            if cell.exception and cell.exception.name == name:
-                return cell.exception
+        exception = found.exception(name) if found else None
+        if exception:
+            return exception
         raise Refused(
             "price.exception_unknown",
             f"version {version} has no exception {name} here",
             f"第 {version} 版没有例外 {name}",
         )
 
-    def with_cells(self, version: int, edition: int, cells: Iterable[PriceCell]) -> PriceSheet:
-        known = self.cells(version, edition)
-        written = SheetVersion(edition, {**known, **_sorted(known, cells)})
+    def with_cells(self, version: int, edition: int, cells: tuple[PriceCell, ...]) -> PriceSheet:
+        written = self.said(version, edition).with_cells(cells)
         return replace(self, versions={**self.versions, version: written})
 
     def with_taken(self, name: str, order: OrderId, quantity: int) -> PriceSheet:
-        orders = dict(self.taken.get(name, {}))
-        pieces = orders.pop(order, 0) + quantity
-        if pieces:
-            orders[order] = pieces
-        return replace(self, taken={**self.taken, name: orders})
+        taken = self.taken_under(name).plus(order, quantity)
+        return replace(self, taken=self.taken.insert(name, taken))
 
 
 def indexed(cells: Iterable[PriceCell]) -> Index:
@@ -500,8 +594,7 @@ class WriteSheet(Command[PriceSheet]):
         return sheet_of(self.price_matrix, self.cells[0])
 
     def decide(self, sheet: PriceSheet) -> SheetWritten:
-        known = sheet.cells(self.version, self.edition)
-        beside = (cell for some in known.values() for cell in some)
+        beside = sheet.said(self.version, self.edition).beside(self.cells)
         together = (*beside, *self.cells)
         for place, _, fault in faults_together(together):
             raise fault.refusal(together[place])
@@ -573,7 +666,7 @@ class ReturnException(Command[PriceSheet]):
     quantity: Quantity
 
     def decide(self, sheet: PriceSheet) -> ExceptionReturned | None:
-        used = sheet.taken.get(self.name, {}).get(self.order, 0)
+        used = sheet.taken_under(self.name).orders.get(self.order, 0)
         back = min(self.quantity, used)
         if not back:
             return None

@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from rpds import HashTrieMap
 
 from medsales.domain.canonical import content_hash
 from medsales.domain.governance.approval import Case, RequestApproval, Verdict, VoidApproval
@@ -256,7 +257,7 @@ def _reduced(terms: Terms, wish: PromotedWish) -> PromotedLine:
 def _bundled(
     terms: Terms, items: tuple[BundleItem, ...], wishes: tuple[PromotedWish, ...]
 ) -> Iterator[PromotedLine]:
-    """As many whole sets as the lines hold; what is over keeps its price."""
+    """As many whole sets as the lines hold, none below the floor; the rest keeps its price."""
     there: Counter[ProductId] = Counter()
     for wish in wishes:
         if wish.price.currency == terms.currency:
@@ -269,7 +270,9 @@ def _bundled(
         inside = min(left.get(wish.product, 0), wish.quantity) if mine else 0
         left[wish.product] = left.get(wish.product, 0) - inside
         if inside:
-            yield _at(wish, inside, min(prices[wish.product], wish.price, key=_amount))
+            least = wish.floor or prices[wish.product]
+            lowered = max(prices[wish.product], least, key=_amount)
+            yield _at(wish, inside, min(lowered, wish.price, key=_amount))
         if wish.quantity > inside:
             yield _as_before(wish, wish.quantity - inside)
 
@@ -319,7 +322,7 @@ class Promotion(Aggregate):
     authors: frozenset[str] = frozenset()
     approval: ApprovalId | None = None
     requests: int = 0
-    draws: dict[OrderId, Draw] = field(default_factory=dict)
+    draws: HashTrieMap[OrderId, Draw] = field(default_factory=HashTrieMap)
     drawn: Decimal = Decimal(0)
     """Always the sum of the draws, as are the pieces: a budget is not added up at every order."""
     drawn_pieces: int = 0
@@ -487,22 +490,31 @@ class SubmitPromotion(Command[Promotion]):
             version=promotion.version,
             content_hash=promotion.content_hash,
             authors=tuple(sorted(promotion.authors)),
-            case=Case(discount=deepest(terms), amount=terms.budget),
+            case=Case(discount=deepest(terms), amount=terms.budget, flags=flags(terms)),
             title=f"promotion {promotion.code}, {terms.first_day} to {terms.last_day}",
         )
 
 
+UNTOLD = Decimal(100)
+
+
 def deepest(terms: Terms) -> Decimal:
-    """In percent, as far as the terms alone tell."""
+    """In percent (P2). What the terms alone do not tell is taken for all of the price: an amount
+    off, a set at a price of its own or a gift of another product hides from no approver."""
     match terms.offer:
         case PercentOff(percent=percent):
             return percent
-        case FreeGoods(count=count, free_count=free):
-            given = Money(amount=Decimal(count), currency=terms.currency)
-            whole = Money(amount=Decimal(count + free), currency=terms.currency)
-            return discount(given, whole)
+        case FreeGoods(buy=bought, free=gift) as offer if bought == gift:
+            paid = Money(amount=Decimal(offer.count), currency=terms.currency)
+            whole = Money(amount=Decimal(offer.count + offer.free_count), currency=terms.currency)
+            return discount(paid, whole)
         case _:
-            return Decimal(0)
+            return UNTOLD
+
+
+def flags(terms: Terms) -> tuple[str, ...]:
+    """P5: a gift goes below every floor; all else stops at the floor when it is applied."""
+    return ("below_floor",) if isinstance(terms.offer, FreeGoods) else ()
 
 
 class PromotionSubmitted(Event[Promotion]):
@@ -552,13 +564,7 @@ class TakeVerdict(Command[Promotion]):
     def decide(self, promotion: Promotion) -> PromotionApproved | PromotionRejected:
         promotion.must_be(PromotionStatus.IN_REVIEW)
         verdict = self.verdict
-        known = (promotion.approval, promotion.version, promotion.content_hash)
-        if known != (verdict.approval, verdict.version, verdict.content_hash):
-            raise Refused(
-                "promotion.verdict_stale",
-                f"{verdict.approval} is not about what the promotion says now",
-                f"{verdict.approval} 审批的并非促销现有内容",
-            )
+        verdict.must_be_about(promotion.approval, promotion.version, promotion.content_hash)
         if not verdict.granted:
             return PromotionRejected(version=verdict.version, reason=verdict.reason or "")
         return PromotionApproved(
@@ -641,7 +647,7 @@ class PromotionDrawn(Event[Promotion]):
         draw = Draw(amount=self.amount, pieces=self.pieces)
         return replace(
             promotion,
-            draws={**promotion.draws, self.order: draw},
+            draws=promotion.draws.insert(self.order, draw),
             drawn=promotion.drawn + self.amount.amount,
             drawn_pieces=promotion.drawn_pieces + self.pieces,
         )
@@ -667,10 +673,9 @@ class PromotionReturned(Event[Promotion]):
     pieces: int
 
     def apply(self, promotion: Promotion, /) -> Promotion:
-        draws = {order: draw for order, draw in promotion.draws.items() if order != self.order}
         return replace(
             promotion,
-            draws=draws,
+            draws=promotion.draws.discard(self.order),
             drawn=promotion.drawn - self.amount.amount,
             drawn_pieces=promotion.drawn_pieces - self.pieces,
         )
