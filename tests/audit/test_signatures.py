@@ -293,7 +293,7 @@ def test_an_auditor_checks_signatures_away_from_the_server(signed_letters: Audit
     folder = signed_letters.export("export", signed_letters.sealed())
     said = verifier(folder, "--key", signed_letters.key, where=folder / "verifier")
     assert said.code == 0, said.text
-    assert "2 electronic signatures are genuine, 1 of all 2 have been invalidated" in said.text
+    assert "genuine electronic signatures: 2; invalidated: 1 of all 2" in said.text
     assert "2 个电子签名真实有效" in said.text
     told = verifier(folder, "--json").told["signatures"]
     assert [one["genuine"] for one in told] == [True, True]

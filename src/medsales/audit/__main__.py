@@ -104,8 +104,8 @@ def of_signatures(signatures: Signatures) -> Iterator[str]:
     gone = sum(one.invalidated is not None for one in signatures.found.values())
     if count:
         yield (
-            f"{count - signatures.unchecked} electronic signatures are genuine, {gone} of all"
-            f" {count} have been invalidated\n"
+            f"genuine electronic signatures: {count - signatures.unchecked}; invalidated:"
+            f" {gone} of all {count}\n"
             f"  {count - signatures.unchecked} 个电子签名真实有效，全部 {count} 个中有 {gone}"
             " 个已作废"
         )
