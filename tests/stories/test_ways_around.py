@@ -344,13 +344,7 @@ def test_making_room_on_credit_alone(office: Office) -> None:
     """K1, K4, K7: neither by a guarantee or a limit, nor by leaving a group or ending a hold."""
     ours = "credit-account:" + UNION.partition(":")[2]
     to_account = f"/credit-accounts/{ours}"
-    for customer, limit in ((parent(office), "90000.00"), (UNION, "20000.00")):
-        agreed = {"customer": customer, "limit": yuan(limit), "reason": "new"}
-        office.feng.does("/credit-accounts/agree-credit", **agreed)
-    theirs = "credit-account:group"
-    together = {"limit": yuan("20000.00"), "reason": "new"}
-    office.feng.does(f"/credit-accounts/{theirs}/agree-group-limit", **together)
-    office.feng.does(f"{to_account}/join-group", head=theirs, reason="theirs")
+    agree_on_a_group(office, to_account)
     for number in ("SO-1", "SO-2"):
         order = {"number": number, "customer": UNION, "price_matrix": PRICES}
         lines = [{"product": PUMP, "quantity": 2}]
@@ -384,6 +378,17 @@ def test_making_room_on_credit_alone(office: Office) -> None:
     (line,) = waiting["exposures"]
     assert (line["exposure"], line["guaranteed"], line["overridden"]) == ("20000.00", "0", "0")
     assert statuses(office, "SO-1", "SO-2") == ["confirmed", "on_hold"]
+
+
+def agree_on_a_group(office: Office, to_account: str) -> None:
+    """The hospital may owe 20,000, and its group no more than that."""
+    for customer, limit in ((parent(office), "90000.00"), (UNION, "20000.00")):
+        agreed = {"customer": customer, "limit": yuan(limit), "reason": "new"}
+        office.feng.does("/credit-accounts/agree-credit", **agreed)
+    theirs = "credit-account:group"
+    together = {"limit": yuan("20000.00"), "reason": "new"}
+    office.feng.does(f"/credit-accounts/{theirs}/agree-group-limit", **together)
+    office.feng.does(f"{to_account}/join-group", head=theirs, reason="theirs")
 
 
 def parent(office: Office) -> str:

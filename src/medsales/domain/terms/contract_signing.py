@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import ClassVar
@@ -187,11 +188,11 @@ class SigningHere(Value):
     def our_company(self) -> OurCompanyId:
         return US
 
+    @abstractmethod
     def must_be_signed_by(
-        self, by: str, parties: tuple[OurCompany | None, Customer], draft: UnderWay
+        self, by: str, draft: UnderWay, customer: Customer, our_company: OurCompany | None
     ) -> None:
         """Raises Refused where this person does not sign for this party."""
-        raise NotImplementedError
 
     def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
         self,
@@ -208,7 +209,7 @@ class SigningHere(Value):
     ) -> tuple[Event[Contract] | Also, ...] | None:
         if contract.is_signed_with(self.signature.statement.id()):
             return None
-        self.must_be_signed_by(by, (our_company, customer), contract.draft_at(*OUT))
+        self.must_be_signed_by(by, contract.draft_at(*OUT), customer, our_company)
         licences = (their_licences, our_licences, seller_licences)
         moment = Moment(contract, customer, products, *licences, self._day(at))
         return self._signed(moment, id, by)
@@ -254,9 +255,9 @@ class SignContract(SigningHere, Command[Contract]):
     side = Side.OURS
 
     def must_be_signed_by(
-        self, _: str, parties: tuple[OurCompany | None, Customer], draft: UnderWay
+        self, _: str, draft: UnderWay, __: Customer, our_company: OurCompany | None
     ) -> None:
-        statement, us = self.signature.statement, who_we_are(parties[0])
+        statement, us = self.signature.statement, who_we_are(our_company)
         if statement.role not in OUR_SIGNATORIES or not us.is_called(statement.organisation):
             raise Refused(
                 "contract.not_our_signatory",
@@ -314,9 +315,8 @@ class CountersignContract(SigningHere, Command[Contract]):
     side = Side.THEIRS
 
     def must_be_signed_by(
-        self, by: str, parties: tuple[OurCompany | None, Customer], draft: UnderWay
+        self, by: str, draft: UnderWay, customer: Customer, _: OurCompany | None
     ) -> None:
-        customer = parties[1]
         must_be_of_the_customer(self.signature.statement.organisation, customer, draft)
         must_not_be_both(by, draft, Side.OURS)
 
