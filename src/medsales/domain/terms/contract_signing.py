@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import ClassVar
@@ -22,6 +21,7 @@ from medsales.domain.governance.signature import (
     FRESH,
     Meaning,
     SignedStatement,
+    Statement,
     signing,
 )
 from medsales.domain.governance.speaking import SpeaksForUs, must_speak_for_us
@@ -188,12 +188,6 @@ class SigningHere(Value):
     def our_company(self) -> OurCompanyId:
         return US
 
-    @abstractmethod
-    def must_be_signed_by(
-        self, by: str, draft: UnderWay, customer: Customer, our_company: OurCompany | None
-    ) -> None:
-        """Raises Refused where this person does not sign for this party."""
-
     def decide(  # noqa: PLR0913, PLR0917 - a decision names all it needs
         self,
         contract: Contract,
@@ -209,7 +203,12 @@ class SigningHere(Value):
     ) -> tuple[Event[Contract] | Also, ...] | None:
         if contract.is_signed_with(self.signature.statement.id()):
             return None
-        self.must_be_signed_by(by, contract.draft_at(*OUT), customer, our_company)
+        statement, draft = self.signature.statement, contract.draft_at(*OUT)
+        if self.side is Side.OURS:
+            must_sign_for_us(statement, draft, our_company)
+        else:
+            must_be_of_the_customer(statement.organisation, customer, draft)
+            must_not_be_both(by, draft, Side.OURS)
         licences = (their_licences, our_licences, seller_licences)
         moment = Moment(contract, customer, products, *licences, self._day(at))
         return self._signed(moment, id, by)
@@ -254,19 +253,18 @@ class SignContract(SigningHere, Command[Contract]):
     allowed = OUR_SIGNATORIES
     side = Side.OURS
 
-    def must_be_signed_by(
-        self, _: str, draft: UnderWay, __: Customer, our_company: OurCompany | None
-    ) -> None:
-        statement, us = self.signature.statement, who_we_are(our_company)
-        if statement.role not in OUR_SIGNATORIES or not us.is_called(statement.organisation):
-            raise Refused(
-                "contract.not_our_signatory",
-                f"legal, a manager or a director of {us.name} signs for us, registered with"
-                f" this name, not one of {statement.organisation}",
-                f"我方须由登记单位为 {us.name} 的法务、经理或总监签署,"
-                f" 而非 {statement.organisation} 的人员",
-            )
-        must_not_be_both(statement.signer.key, draft, Side.THEIRS)
+
+def must_sign_for_us(statement: Statement, draft: UnderWay, our_company: OurCompany | None) -> None:
+    us = who_we_are(our_company)
+    if statement.role not in OUR_SIGNATORIES or not us.is_called(statement.organisation):
+        raise Refused(
+            "contract.not_our_signatory",
+            f"legal, a manager or a director of {us.name} signs for us, registered with"
+            f" this name, not one of {statement.organisation}",
+            f"我方须由登记单位为 {us.name} 的法务、经理或总监签署,"
+            f" 而非 {statement.organisation} 的人员",
+        )
+    must_not_be_both(statement.signer.key, draft, Side.THEIRS)
 
 
 def who_we_are(us: OurCompany | None) -> OurCompany:
@@ -313,12 +311,6 @@ class CountersignContract(SigningHere, Command[Contract]):
 
     allowed = (Role.COUNTERPARTY,)
     side = Side.THEIRS
-
-    def must_be_signed_by(
-        self, by: str, draft: UnderWay, customer: Customer, _: OurCompany | None
-    ) -> None:
-        must_be_of_the_customer(self.signature.statement.organisation, customer, draft)
-        must_not_be_both(by, draft, Side.OURS)
 
 
 class ContractSigned(Event[Contract]):

@@ -89,6 +89,9 @@ class CreditRequest(Value):
     def papers(self) -> tuple[str | None, str | None]:
         return self.reference, self.invoice
 
+    def repeats(self, other: CreditRequest) -> bool:
+        return self == other.model_copy(update={"number": self.number})
+
 
 class Grant(Value):
     """Who agreed to which request of an account."""
@@ -268,19 +271,14 @@ class CreditAccount(Aggregate):
             )
 
     def asked(
-        self,
-        id: CreditAccountId,
-        matter: Matter,
-        title: str,
-        request: Callable[[int], CreditRequest],
+        self, title: str, wish: CreditRequest
     ) -> tuple[CreditChangeRequested | CreditRequestWithdrawn | Also, ...]:
         """Has somebody else asked, unless just this waits already; what was asked about the same
         before is asked no longer."""
-        if any(request(number) == waiting for number, waiting in self.pending.items()):
+        if any(wish.repeats(waiting) for waiting in self.pending.values()):
             return ()
-        wish = request(self.requests + 1)
         ask = RequestApproval(
-            subject=id,
+            subject=wish.account,
             number=wish.number,
             version=wish.number,
             content_hash=content_hash(wish),
@@ -289,8 +287,12 @@ class CreditAccount(Aggregate):
             title=title,
         )
         requested = CreditChangeRequested(request=wish, content_hash=ask.content_hash)
-        earlier = () if matter is Matter.OVERRIDE else self.withdrawn(id, matter, of=wish.papers)
-        return (*earlier, requested, Also(ApprovalId.of(id, str(wish.number)), ask))
+        earlier = (
+            ()
+            if wish.matter is Matter.OVERRIDE
+            else self.withdrawn(wish.account, wish.matter, of=wish.papers)
+        )
+        return (*earlier, requested, Also(ask.begins(), ask))
 
     def withdrawn(
         self,
@@ -359,7 +361,16 @@ class AgreeCredit(Command[CreditAccount]):
         longer = account.limit is not None and self.payment_days > account.payment_days
         if is_raised(account.limit, self.limit) or longer:
             title = f"Credit limit of {self.limit} 信用额度"
-            return account.asked(id, Matter.LIMIT, title, lambda n: self._request(id, n, by))
+            wish = CreditRequest(
+                account=id,
+                number=account.requests + 1,
+                matter=Matter.LIMIT,
+                amount=self.limit,
+                payment_days=self.payment_days,
+                reason=self.reason,
+                requested_by=by,
+            )
+            return account.asked(title, wish)
         agreed = CreditAgreed(
             customer=self.customer,
             limit=self.limit,
@@ -367,17 +378,6 @@ class AgreeCredit(Command[CreditAccount]):
             reason=self.reason,
         )
         return (*account.withdrawn(id, Matter.LIMIT), agreed)
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
-            account=id,
-            number=number,
-            matter=Matter.LIMIT,
-            amount=self.limit,
-            payment_days=self.payment_days,
-            reason=self.reason,
-            requested_by=by,
-        )
 
 
 def must_not_be_negative(amount: Money) -> None:
@@ -421,19 +421,17 @@ class AgreeGroupLimit(Command[CreditAccount]):
             return None
         if is_raised(account.group_limit, self.limit):
             title = f"Group limit of {self.limit} 集团额度"
-            return account.asked(id, Matter.GROUP_LIMIT, title, lambda n: self._request(id, n, by))
+            wish = CreditRequest(
+                account=id,
+                number=account.requests + 1,
+                matter=Matter.GROUP_LIMIT,
+                amount=self.limit,
+                reason=self.reason,
+                requested_by=by,
+            )
+            return account.asked(title, wish)
         agreed = GroupLimitAgreed(limit=self.limit, reason=self.reason)
         return (*account.withdrawn(id, Matter.GROUP_LIMIT), agreed)
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
-            account=id,
-            number=number,
-            matter=Matter.GROUP_LIMIT,
-            amount=self.limit,
-            reason=self.reason,
-            requested_by=by,
-        )
 
 
 class GroupLimitAgreed(Event[CreditAccount]):
@@ -472,18 +470,16 @@ class RequestOverride(Command[CreditAccount]):
                 f"{self.until} 已过, 临时额度无效",
             )
         title = f"{self.amount} more until {self.until} 临时额度"
-        return account.asked(id, Matter.OVERRIDE, title, lambda n: self._request(id, n, by))
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
+        wish = CreditRequest(
             account=id,
-            number=number,
+            number=account.requests + 1,
             matter=Matter.OVERRIDE,
             amount=self.amount,
             until=self.until,
             reason=self.reason,
             requested_by=by,
         )
+        return account.asked(title, wish)
 
 
 class CreditChangeRequested(Event[CreditAccount]):
@@ -662,13 +658,15 @@ class ClearCredit(Command[CreditAccount]):
         account.must_be(CreditStatus.WATCH, CreditStatus.ON_HOLD)
         if account.status is CreditStatus.ON_HOLD and not account.paid_since_held:
             title = "End a hold without a payment 未付款恢复赊销"
-            return account.asked(id, Matter.CLEAR, title, lambda n: self._request(id, n, by))
+            wish = CreditRequest(
+                account=id,
+                number=account.requests + 1,
+                matter=Matter.CLEAR,
+                reason=self.reason,
+                requested_by=by,
+            )
+            return account.asked(title, wish)
         return (*account.withdrawn(id, Matter.CLEAR), CreditCleared(reason=self.reason))
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
-            account=id, number=number, matter=Matter.CLEAR, reason=self.reason, requested_by=by
-        )
 
 
 class CreditCleared(Event[CreditAccount]):
@@ -716,12 +714,14 @@ class UnblockCredit(Command[CreditAccount]):
     ) -> tuple[Event[CreditAccount] | Also, ...]:
         account.must_be(CreditStatus.BLOCKED)
         title = "Sell on credit again 解除信用冻结"
-        return account.asked(id, Matter.UNBLOCK, title, lambda n: self._request(id, n, by))
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
-            account=id, number=number, matter=Matter.UNBLOCK, reason=self.reason, requested_by=by
+        wish = CreditRequest(
+            account=id,
+            number=account.requests + 1,
+            matter=Matter.UNBLOCK,
+            reason=self.reason,
+            requested_by=by,
         )
+        return account.asked(title, wish)
 
 
 class CreditUnblocked(Event[CreditAccount]):

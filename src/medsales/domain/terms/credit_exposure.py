@@ -276,18 +276,16 @@ class ReleaseReservation(Command[CreditAccount]):
     def decide(self, account: CreditAccount, id: CreditAccountId, by: str) -> Happened:
         must_have_come_back(account, self.order, self.amount)
         title = f"Release {self.amount} of {self.order}, returned 释放退货额度"
-        return account.asked(id, Matter.RELEASE, title, lambda n: self._request(id, n, by))
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
+        wish = CreditRequest(
             account=id,
-            number=number,
+            number=account.requests + 1,
             matter=Matter.RELEASE,
             amount=self.amount,
             reference=self.order,
             reason=self.reason,
             requested_by=by,
         )
+        return account.asked(title, wish)
 
 
 def must_have_come_back(account: CreditAccount, order: OrderId, amount: Money) -> None:
@@ -438,21 +436,19 @@ class RecordSettlement(Command[CreditAccount]):
             must_be_on_account(account, self.reference, self.amount)
         if self.means is Means.CREDIT_NOTE:
             title = f"Credit note {self.reference} of {self.amount} 贷项通知"
-            return account.asked(id, Matter.CREDIT_NOTE, title, lambda n: self._request(id, n, by))
+            wish = CreditRequest(
+                account=id,
+                number=account.requests + 1,
+                matter=Matter.CREDIT_NOTE,
+                amount=self.amount,
+                reference=self.reference,
+                invoice=self.invoice,
+                evidence=self.evidence,
+                requested_by=by,
+            )
+            return account.asked(title, wish)
         settled = InvoiceSettled(**self.model_dump(), order=invoice.order)
         return settled, *told_to_head(id, account, self.amount.currency, settled)
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
-            account=id,
-            number=number,
-            matter=Matter.CREDIT_NOTE,
-            amount=self.amount,
-            reference=self.reference,
-            invoice=self.invoice,
-            evidence=self.evidence,
-            requested_by=by,
-        )
 
 
 def must_be_the_same_payment(reference: str, known: Decimal, amount: Money) -> None:
@@ -664,21 +660,19 @@ class RecordGuarantee(Command[CreditAccount]):
             return None
         if known is None or not known.covers(offered):
             title = f"Guarantee {self.number} of {self.amount} until {self.until} 保函"
-            return account.asked(id, Matter.GUARANTEE, title, lambda n: self._request(id, n, by))
+            wish = CreditRequest(
+                account=id,
+                number=account.requests + 1,
+                matter=Matter.GUARANTEE,
+                amount=self.amount,
+                until=self.until,
+                reference=self.number,
+                guarantor=self.guarantor,
+                evidence=self.evidence,
+                requested_by=by,
+            )
+            return account.asked(title, wish)
         return (*account.withdrawn(id, Matter.GUARANTEE, of=(self.number, None)), recorded)
-
-    def _request(self, id: CreditAccountId, number: int, by: str) -> CreditRequest:
-        return CreditRequest(
-            account=id,
-            number=number,
-            matter=Matter.GUARANTEE,
-            amount=self.amount,
-            until=self.until,
-            reference=self.number,
-            guarantor=self.guarantor,
-            evidence=self.evidence,
-            requested_by=by,
-        )
 
 
 class GuaranteeRecorded(Event[CreditAccount]):

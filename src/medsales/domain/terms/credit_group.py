@@ -91,21 +91,15 @@ class LeaveGroup(Command[CreditAccount]):
         if head is None:
             return None
         title = f"Leave the group of {head.key} 退出集团"
-        return account.asked(
-            id, Matter.LEAVE_GROUP, title, lambda n: self._request(id, head, n, by)
-        )
-
-    def _request(
-        self, id: CreditAccountId, head: CreditAccountId, number: int, by: str
-    ) -> CreditRequest:
-        return CreditRequest(
+        wish = CreditRequest(
             account=id,
-            number=number,
+            number=account.requests + 1,
             matter=Matter.LEAVE_GROUP,
             head=head,
             reason=self.reason,
             requested_by=by,
         )
+        return account.asked(title, wish)
 
 
 class GroupLeft(Event[CreditAccount]):
